@@ -1,0 +1,339 @@
+"""The inventory (Datenlandkarte): stores, datasets, and how rows belong to tenants, times and duties.
+
+Source: Art. 30 GDPR (what is where), OBLIGATIONS "All copies", "Place"; architecture.md "Shapes that real systems have".
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from lifecycle.core.period import Period
+from lifecycle.core.places import Country, place_faults
+from lifecycle.core.selection import Column, Condition
+from lifecycle.core.value import Fault, Identifier, Line, Text, Value, refuse
+
+StoreKind = Literal["sql", "memory", "s3", "files", "rest"]
+Encoding = Literal["date", "utc", "local", "epoch-s", "epoch-ms", "iso-text"]
+DocumentKind = Literal["book", "accounts", "voucher", "invoice", "letter", "tax-document"]
+"""Kinds of records that statutes name: § 147(1) AO, § 257(1) HGB, § 14b(1) UStG."""
+
+_NOTE = "A remark for readers; nothing is decided by it."
+_SCHEMA = "Schema in the database; left out, its default schema."
+_PLACEHOLDER = "{tenant}"
+
+
+class Secret(Value):
+    """Where an address or a password is read from; never the secret itself. Exactly one source."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["env"]}, {"required": ["file"]}, {"required": ["credential"]}]}
+    )
+
+    env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")] | None = Field(
+        default=None, description="Name of an environment variable."
+    )
+    file: Line | None = Field(default=None, description="Path of a file, such as a mounted secret.")
+    credential: Identifier | None = Field(default=None, description="Name in the credentials directory of the service.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Secret:
+        if sum(source is not None for source in (self.env, self.file, self.credential)) != 1:
+            refuse(Fault((), "an address comes from exactly one source", "name exactly one of env, file, credential"))
+        return self
+
+
+class Place(Value):
+    """Where a store's data lies: ISO 3166 country, region in words, safeguard for a third country (Art. 44 ff.)."""
+
+    country: Country = Field(description="ISO 3166 country code of two letters; quote NO.")
+    region: Line | None = Field(default=None, description="Region in words, for example the provider's name of it.")
+    third_country: bool = Field(default=False, description="Whether data lies in, or is read from, a third country.")
+    safeguard: Line | None = Field(default=None, description="Safeguard for the third country (Art. 44 ff. GDPR).")
+
+    @model_validator(mode="after")
+    def _lawful(self) -> Place:
+        if faults := place_faults(self.country, third_country=self.third_country, safeguard=self.safeguard):
+            refuse(*faults)
+        return self
+
+
+class BackupCopy(Value):
+    """A backup repository of a store: its rolling cycle and whether the agreement names it."""
+
+    id: Identifier = Field(description="Name of the repository.")
+    cycle: Period = Field(description="After this period the last copy of deleted data has left the repository.")
+    place: Place | None = Field(default=None, description="Where it lies, if not where the store lies.")
+    note: Line | None = Field(default=None, description=_NOTE)
+
+
+class StoreEntry(Value):
+    """One store of the deployment. `subprocessor` is an id of the agreement's list, or None for one's own."""
+
+    id: Identifier = Field(description="Name of the store; it appears in plans, metrics and certificates.")
+    kind: StoreKind = Field(description="Technology. s3, files and rest validate and are refused when a run needs them.")
+    address: Secret = Field(description="Where the address is read from; never the address itself.")
+    subprocessor: Identifier | None = Field(
+        default=None, description="Sub-processor of the agreement that runs it; left out, the operator runs it."
+    )
+    place: Place = Field(description="Where the data lies.")
+    environment: Literal["production", "test"] = Field(
+        default="production", description="A production credential never runs a test policy."
+    )
+    backups: tuple[BackupCopy, ...] = Field(default=(), description="Backup repositories of this store.")
+    replicas: tuple[Line, ...] = Field(default=(), description="Replicas, in words.")
+    note: Text | None = Field(default=None, description=_NOTE)
+
+
+class Hop(Value):
+    """One step of a tenant path: this table's `column` references `table`.`key`."""
+
+    column: Column = Field(description="Column of the table before, that holds the reference.")
+    table: Column = Field(description="Table that is referenced.")
+    key: Column = Field(description="Its key column.")
+    schema_: Column | None = Field(default=None, alias="schema", description=_SCHEMA)
+
+
+class Tenancy(Value):
+    """How rows belong to tenants: a column, or a path over foreign keys that ends in a column, or none at all.
+
+    `none` is bound by all agreements in force. The kinds schema, table, database and prefix validate here and are
+    refused at wiring until a store serves them.
+    """
+
+    by: Literal["column", "path", "none", "schema", "table", "database", "prefix"] = Field(
+        description="What tells the tenant of a row."
+    )
+    column: Column | None = Field(
+        default=None, description="Column with the tenant's id; for a path, in the last table of the path."
+    )
+    path: tuple[Hop, ...] = Field(default=(), description="Steps from this table to the one with the tenant's column.")
+    pattern: Line | None = Field(
+        default=None, description="Name of the schema, table, database or prefix, with {tenant} where the tenant stands."
+    )
+    nulls: Literal["refuse", "processor"] = Field(
+        default="refuse", description="Rows without a tenant: refuse the run, or they are the processor's own."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Tenancy:
+        faults: list[Fault] = []
+        if self.by in {"column", "path"} and self.column is None:
+            faults.append(Fault((), f"tenancy by {self.by} names no column", "write the column that holds the tenant's id"))
+        if (self.by == "path") != bool(self.path):
+            fix = "write by: path with at least one hop, or remove path"
+            faults.append(Fault(("by",), "a path belongs to tenancy by path, and tenancy by path needs one", fix))
+        if self.by in {"schema", "table", "database", "prefix"} and _PLACEHOLDER not in (self.pattern or ""):
+            fix = "write pattern, with {tenant} where the tenant stands"
+            faults.append(Fault(("by",), f"tenancy by {self.by} has no pattern with {{tenant}}", fix))
+        if faults:
+            refuse(*faults)
+        return self
+
+
+class TimeColumn(Value):
+    """A start time: its column, how the column encodes it, and from when on values are believable."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["zone"]},
+                {"properties": {"encoding": {"enum": ["date", "utc", "epoch-s", "epoch-ms", "iso-text"]}}},
+            ]
+        }
+    )
+
+    column: Column = Field(description="The column.")
+    encoding: Encoding = Field(description="How the column encodes the time.")
+    zone: Line | None = Field(default=None, description="IANA time zone of a local time.")
+    not_before: date = Field(
+        default=date(1971, 1, 1), description="Earlier values are not believed: such rows are kept and counted."
+    )
+
+    @model_validator(mode="after")
+    def _zone_for_local(self) -> TimeColumn:
+        if self.encoding == "local" and self.zone is None:
+            refuse(Fault(("encoding",), "a local time without its zone", "write zone, for example Europe/Berlin"))
+        return self
+
+
+class StatutoryRecord(Value):
+    """The rows are records that a statute keeps: which kind, whose duty, from which start time."""
+
+    kind: DocumentKind = Field(description="Kind of record that the statute names.")
+    holder: Literal["processor", "controller"] = Field(
+        description="Whose duty it is. The processor's survives the contract's end, the controller's does not."
+    )
+    start: Identifier = Field(description="Which of this dataset's times the period starts from.")
+    why: Line | None = Field(default=None, description="Why these rows are such records.")
+
+
+class Trigger(Value):
+    """A declared trigger on the table and its effect: none, or it writes another dataset."""
+
+    name: Column = Field(description="Name of the trigger.")
+    effect: Literal["none", "writes"] = Field(description="What it does when rows are deleted or changed.")
+    dataset: Identifier | None = Field(default=None, description="The dataset that it writes.")
+
+    @model_validator(mode="after")
+    def _target(self) -> Trigger:
+        if (self.effect == "writes") != (self.dataset is not None):
+            fix = "write effect: writes together with dataset, or effect: none without it"
+            refuse(Fault(("effect",), "a trigger that writes names the dataset, any other names none", fix))
+        return self
+
+
+class Cascade(Value):
+    """A declared ON DELETE path: rows of `dataset` go (delete) or lose the reference (set-null) with ours."""
+
+    dataset: Identifier = Field(description="The dataset whose rows are touched.")
+    column: Column = Field(description="Its column that references this table.")
+    effect: Literal["delete", "set-null"] = Field(description="What the database does to them.")
+
+
+class Reference(Value):
+    """Which object a row references. Validates; refused at wiring until a store serves it."""
+
+    column: Column = Field(description="Column that the object's key is made from.")
+    store: Identifier = Field(description="Store of the object.")
+    key_template: Line = Field(description="Key of the object, with {value} where the column's value stands.")
+
+
+class PersonLink(Value):
+    """How rows belong to a person: a column, and what it holds."""
+
+    column: Column = Field(description="The column.")
+    holds: Literal["email", "id", "phone", "name", "other"] = Field(description="What it holds.")
+
+
+class Dataset(Value):
+    """One table of one category. `schema` is the database's schema, None for its default.
+
+    `only` restricts the dataset to part of the table; `detach` lists nullable foreign-key columns that are set to NULL
+    on rows about to be deleted, to break a declared cycle.
+    """
+
+    id: Identifier = Field(description="Name of the dataset; it appears in plans, metrics and certificates.")
+    store: Identifier = Field(description="The store it lies in.")
+    schema_: Column | None = Field(default=None, alias="schema", description=_SCHEMA)
+    table: Column = Field(description="Table, bucket, folder or remote collection, by name.")
+    category: Identifier = Field(description="Category of an agreement.")
+    key: tuple[Column, ...] = Field(min_length=1, description="Columns of the primary key, in order.")
+    tenant: Tenancy = Field(description="How rows belong to tenants.")
+    times: dict[Identifier, TimeColumn] = Field(
+        default_factory=dict, description="Start times: collection, and the events that rules name."
+    )
+    only: tuple[Condition, ...] = Field(default=(), description="Restricts the dataset to part of the table.")
+    statutory: tuple[StatutoryRecord, ...] = Field(default=(), description="Records among the rows that a statute keeps.")
+    columns: tuple[Column, ...] = Field(default=(), description="Known columns; a column beside them is a finding.")
+    persons: tuple[PersonLink, ...] = Field(default=(), description="How rows belong to persons.")
+    references: tuple[Reference, ...] = Field(default=(), description="Objects that rows reference.")
+    triggers: tuple[Trigger, ...] = Field(default=(), description="Triggers on the table, with their effect.")
+    cascades: tuple[Cascade, ...] = Field(default=(), description="ON DELETE paths to other datasets.")
+    detach: tuple[Column, ...] = Field(default=(), description="Foreign-key columns set to NULL to break a cycle.")
+    export: bool = Field(default=True, description="Whether the rows are returned to the tenant.")
+    note: Line | None = Field(default=None, description=_NOTE)
+
+    @model_validator(mode="after")
+    def _known_starts(self) -> Dataset:
+        faults = [
+            Fault(
+                ("statutory", index, "start"),
+                f"the statutory start {record.start!r} is not one of this dataset's times",
+                "name one of its times, or add it there",
+            )
+            for index, record in enumerate(self.statutory)
+            if record.start not in self.times
+        ]
+        if len(set(self.key)) != len(self.key):
+            faults.append(Fault(("key",), "a key column stands twice", "name each column once"))
+        if faults:
+            refuse(*faults)
+        return self
+
+
+class NotPersonal(Value):
+    """A table (or all tables by a pattern with one trailing `*`) that holds no personal data, and why."""
+
+    store: Identifier = Field(description="The store.")
+    schema_: Column | None = Field(default=None, alias="schema", description=_SCHEMA)
+    table: Column = Field(description="Table; one trailing * stands for any ending.")
+    why: Text = Field(description="Why it holds no personal data.")
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> NotPersonal:
+        if "*" in self.table[:-1] or self.table == "*":
+            fix = "name the table, or a beginning followed by one *"
+            refuse(Fault(("table",), "a pattern over everything would hide unclassified tables", fix))
+        return self
+
+
+class Inventory(Value):
+    """The data map of one deployment. `reviewed: false` (a draft of `init --from`) plans nothing."""
+
+    lifecycle: Literal["inventory/v1"] = Field(description="Kind and version of this document.")
+    id: Identifier = Field(description="Name of the deployment's data map.")
+    reviewed: bool = Field(default=True, description="false for a draft: nothing is planned from it.")
+    agreements: tuple[Identifier, ...] = Field(
+        default=(), description="Agreements that this deployment serves; left out, all in the policies directory."
+    )
+    stores: tuple[StoreEntry, ...] = Field(min_length=1, description="Where data lies.")
+    datasets: tuple[Dataset, ...] = Field(min_length=1, description="What lies there.")
+    not_personal: tuple[NotPersonal, ...] = Field(default=(), description="What holds no personal data, and why.")
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the dataset of that id; KeyError when there is none."""
+        return {dataset.id: dataset for dataset in self.datasets}[name]
+
+    def store(self, name: str) -> StoreEntry:
+        """Return the store of that id; KeyError when there is none."""
+        return {store.id: store for store in self.stores}[name]
+
+    def in_store(self, name: str) -> tuple[Dataset, ...]:
+        """Return the datasets of that store, in the document's order."""
+        return tuple(dataset for dataset in self.datasets if dataset.store == name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Inventory:
+        faults = [
+            *_twice("stores", [store.id for store in self.stores]),
+            *_twice("datasets", [dataset.id for dataset in self.datasets]),
+            *_undeclared(self),
+        ]
+        if faults:
+            refuse(*faults)
+        return self
+
+
+def _twice(field: str, names: list[str]) -> list[Fault]:
+    """Return a fault for every entry whose id was used before."""
+    return [
+        Fault((field, index, "id"), f"{name!r} is declared twice", "give each its own id")
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
+def _undeclared(inventory: Inventory) -> list[Fault]:
+    """Return a fault for every reference to a store or dataset that the inventory does not declare."""
+    stores = {store.id for store in inventory.stores}
+    names = {dataset.id for dataset in inventory.datasets}
+    wanted: list[tuple[tuple[str | int, ...], str, set[str]]] = []
+    for index, dataset in enumerate(inventory.datasets):
+        here: tuple[str | int, ...] = ("datasets", index)
+        wanted.append(((*here, "store"), dataset.store, stores))
+        wanted += [((*here, "references", i, "store"), ref.store, stores) for i, ref in enumerate(dataset.references)]
+        wanted += [((*here, "cascades", i, "dataset"), path.dataset, names) for i, path in enumerate(dataset.cascades)]
+        wanted += [
+            ((*here, "triggers", i, "dataset"), trigger.dataset, names)
+            for i, trigger in enumerate(dataset.triggers)
+            if trigger.dataset is not None
+        ]
+    wanted += [(("not_personal", i, "store"), entry.store, stores) for i, entry in enumerate(inventory.not_personal)]
+    return [
+        Fault(path, f"{name!r} is not declared in this inventory", "declare it, or correct the name")
+        for path, name, known in wanted
+        if name not in known
+    ]

@@ -1,0 +1,80 @@
+"""Mandates (Dauerfreigabe): one rule's later plans run without a new signature while nothing about them widened.
+
+What ends a mandate: another rule text, dataset, predicate, action, store, used schema, cascade, or a count above its
+limit. What does not: another day, another number of tenants or groups.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from dateutil.relativedelta import relativedelta
+
+from lifecycle.core.plan import Plan, Step
+from lifecycle.core.selection import template
+from lifecycle.core.value import Digest, Identifier, Value
+
+LIFE_MONTHS = 12
+WARN_DAYS = 30
+
+
+class Mandate(Value):
+    """A standing approval: its template's hash, the signature over it, and how many items a run may change."""
+
+    id: Identifier
+    agreement: Identifier
+    rule: Identifier
+    template_hash: Digest
+    most_items: int
+    operator: Identifier
+    signature: str
+    granted_on: date
+    expires_on: date
+    revoked_on: date | None = None
+    plan_hash: Digest
+
+    def live(self, day: date) -> bool:
+        """Return whether the mandate stands on that local day."""
+        return self.revoked_on is None and self.granted_on <= day < self.expires_on
+
+    def expires_soon(self, day: date) -> bool:
+        """Return whether the renewal is due: within 30 days of its end."""
+        return self.live(day) and (self.expires_on - day).days <= WARN_DAYS
+
+
+def expiry(granted_on: date) -> date:
+    """Return the day a mandate granted on that day ends: twelve months later."""
+    return granted_on + relativedelta(months=LIFE_MONTHS)
+
+
+def template_of(plan: Plan, rule_digest: str) -> dict[str, Any]:
+    """Return what a later plan of the rule must equal: everything but days, groups and counts.
+
+    `rule_digest` is the hash of the rule as the agreement's document has it, periods included.
+    """
+    return {
+        "agreement": plan.agreement,
+        "rule": plan.rule,
+        "rule_digest": rule_digest,
+        "stores": [store.model_dump(mode="json") for store in plan.stores],
+        "steps": _distinct([_step_template(step) for step in plan.steps]),
+    }
+
+
+def _step_template(step: Step) -> dict[str, Any]:
+    return {
+        "store": step.store,
+        "dataset": step.dataset,
+        "action": step.action.model_dump(mode="json"),
+        "selection": template(step.selection),
+        "cascade": sorted(f"{c.dataset}:{c.effect}" for c in step.cascade),
+    }
+
+
+def _distinct(templates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    distinct: list[dict[str, Any]] = []
+    for template in templates:
+        if template not in distinct:
+            distinct.append(template)
+    return sorted(distinct, key=repr)

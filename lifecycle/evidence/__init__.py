@@ -1,0 +1,1 @@
+"""Merkle tree, checkpoint, envelope, bundle and verifier; works installed alone."""

@@ -1,0 +1,1 @@
+"""Use cases over ports: cycle, scan, execute, verify, certify, offboard, subject, replay."""

@@ -1,0 +1,218 @@
+"""Approval: an operator's signature over the plan's hash, and the mandate that may come with a rule's first plan."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+from lifecycle.core.calendar import local_date
+from lifecycle.core.errors import Refused
+from lifecycle.core.events import MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
+from lifecycle.core.mandate import Mandate, expiry, template_of
+from lifecycle.core.plan import Plan
+from lifecycle.evidence import approval, canonical
+from lifecycle.evidence.digest import digest
+from lifecycle.evidence.keys import SigningKey, VerifyKey
+from lifecycle.flow import registers
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.journal import checkpoint, decoded, write
+from lifecycle.flow.plans import read_plan
+
+NEEDED = {"rule": 1, "offboarding": 2}
+LEAST_MANDATE = 1_000
+"""A mandate covers three times its first plan's count, at least this many, unless the operator names a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Who has signed so far, how many are needed, and the mandate granted with it."""
+
+    operators: tuple[str, ...]
+    needed: int
+    mandate: Mandate | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Return whether apply may start."""
+        return len(self.operators) >= self.needed
+
+
+def approve(
+    deployment: Deployment,
+    plan_hash: str,
+    operator: str,
+    key: SigningKey,
+    *,
+    grant_mandate: bool = False,
+    most_items: int | None = None,
+) -> Approved:
+    """Sign a plan. Two signatures of one key, or the author's, do not count as two.
+
+    Raises:
+        InvalidDocument: no such plan or operator.
+        Refused: the key is not the operator's, the author approves, the key signed already, or the plan has expired.
+    """
+    plan = read_plan(deployment, plan_hash)
+    now = deployment.clock.now()
+    known = deployment.operator(operator, now.date())
+    _check_signer(deployment, plan, plan_hash, known.public_key, operator, key)
+    if now > plan.start_by:
+        raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
+    if grant_mandate and plan.kind != "rule":
+        raise Refused("only a rule's plans run by mandate", guard="mandate-kind", advice="Approve without --mandate.")
+    most = max(3 * plan.expected(), LEAST_MANDATE) if most_items is None else most_items
+    mandate = _mandate(deployment, plan, plan_hash, (operator, key), most) if grant_mandate else None
+    with deployment.state.transaction() as tx:
+        signature = approval.sign_plan(key, plan_hash)
+        event = PlanApproved(
+            plan=plan.id, plan_hash=plan_hash, operator=operator, signature=signature, tenant=plan.tenant
+        )
+        write(deployment, tx, event)
+        if mandate is not None:
+            registers.put(tx, "mandate", mandate.id, mandate)
+            write(deployment, tx, _event(mandate, MandateGranted))
+    checkpoint(deployment)
+    return Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
+
+
+def approvers(deployment: Deployment, plan: Plan, plan_hash: str) -> tuple[str, ...]:
+    """Return the operators whose signatures over this hash verify now, distinct keys only, the author's left out."""
+    found: dict[str, str] = {}
+    author_key = _public_key(deployment, plan.author)
+    for _, entry in decoded(deployment.state.of_plan(plan.id)):
+        if entry["type"] != "plan.approved" or entry["plan_hash"] != plan_hash:
+            continue
+        public = _public_key(deployment, entry["operator"])
+        if public is None or public == author_key or entry["operator"] == plan.author:
+            continue
+        if approval.verify_plan(VerifyKey.parse(public), plan_hash, entry["signature"]):
+            found.setdefault(public, entry["operator"])
+    return tuple(sorted(found.values()))
+
+
+def live_mandate(deployment: Deployment, plan: Plan, day: date) -> Mandate | None:
+    """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force."""
+    if plan.kind != "rule":
+        return None
+    wanted = template_hash(deployment, plan)
+    for mandate in registers.every(deployment.state, "mandate", Mandate):
+        public = _public_key(deployment, mandate.operator)
+        if (
+            mandate.template_hash == wanted
+            and mandate.live(day)
+            and plan.expected() <= mandate.most_items
+            and public is not None
+            and approval.verify_mandate(
+                VerifyKey.parse(public), wanted, mandate.expires_on.isoformat(), mandate.signature
+            )
+        ):
+            return mandate
+    return None
+
+
+def renew(deployment: Deployment, name: str, operator: str, key: SigningKey) -> Mandate:
+    """Sign the same template for another twelve months."""
+    mandate = registers.need(deployment, "mandate", Mandate, name)
+    today = deployment.clock.now().date()
+    _check_key(deployment.operator(operator, today).public_key, key)
+    expires = expiry(today)
+    renewed = mandate.model_copy(
+        update={
+            "granted_on": today,
+            "expires_on": expires,
+            "operator": operator,
+            "signature": approval.sign_mandate(key, mandate.template_hash, expires.isoformat()),
+        }
+    )
+    with deployment.state.transaction() as tx:
+        registers.put(tx, "mandate", name, renewed)
+        write(deployment, tx, _event(renewed, MandateRenewed))
+    return renewed
+
+
+def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) -> Mandate:
+    """End a mandate: its rule observes again until a plan is approved."""
+    mandate = registers.need(deployment, "mandate", Mandate, name)
+    today = deployment.clock.now().date()
+    _check_key(deployment.operator(operator, today).public_key, key)
+    revoked = mandate.model_copy(update={"revoked_on": today})
+    event = MandateRevoked(
+        mandate=name,
+        rule=mandate.rule,
+        template_hash=mandate.template_hash,
+        operator=operator,
+        signature=approval.sign_mandate(key, mandate.template_hash, mandate.expires_on.isoformat()),
+        expires_on=mandate.expires_on,
+    )
+    with deployment.state.transaction() as tx:
+        registers.put(tx, "mandate", name, revoked)
+        write(deployment, tx, event)
+    return revoked
+
+
+def template_hash(deployment: Deployment, plan: Plan) -> str:
+    """Return the hash of what a mandate over this plan's rule covers."""
+    agreements = [deployment.policy.agreement(plan.agreement, version) for version in plan.agreement_versions]
+    rules = [agreement.rule(plan.rule or "").model_dump(mode="json") for agreement in agreements]
+    return digest(canonical.encode(template_of(plan, digest(canonical.encode(rules)))))
+
+
+def _mandate(
+    deployment: Deployment, plan: Plan, plan_hash: str, signer: tuple[str, SigningKey], most_items: int
+) -> Mandate:
+    operator, key = signer
+    zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
+    today = local_date(deployment.clock.now(), zone)
+    expires = expiry(today)
+    wanted = template_hash(deployment, plan)
+    return Mandate(
+        id="m-" + hashlib.sha256(f"{plan_hash}{operator}".encode()).hexdigest()[:12],
+        agreement=plan.agreement,
+        rule=plan.rule or "",
+        template_hash=wanted,
+        most_items=most_items,
+        operator=operator,
+        signature=approval.sign_mandate(key, wanted, expires.isoformat()),
+        granted_on=today,
+        expires_on=expires,
+        plan_hash=plan_hash,
+    )
+
+
+def _event(mandate: Mandate, kind: type[MandateGranted]) -> MandateGranted:
+    return kind(
+        mandate=mandate.id,
+        rule=mandate.rule,
+        template_hash=mandate.template_hash,
+        operator=mandate.operator,
+        signature=mandate.signature,
+        expires_on=mandate.expires_on,
+    )
+
+
+def _check_signer(
+    deployment: Deployment, plan: Plan, plan_hash: str, public: str, operator: str, key: SigningKey
+) -> None:
+    _check_key(public, key)
+    if operator == plan.author or public == _public_key(deployment, plan.author):
+        raise Refused("the plan's author cannot approve it", guard="author-approves", advice="Ask another operator.")
+    if operator in approvers(deployment, plan, plan_hash):
+        raise Refused("this key has signed the plan already", guard="same-key", advice="A second operator must sign.")
+
+
+def _check_key(public: str, key: SigningKey) -> None:
+    if key.public.public_key != public:
+        raise Refused(
+            "the key file is not this operator's key",
+            guard="wrong-key",
+            advice="Use the key whose public half is listed.",
+        )
+
+
+def _public_key(deployment: Deployment, operator: str) -> str | None:
+    day = deployment.clock.now().date()
+    for known in deployment.operators.operators:
+        if known.id == operator and (known.removed_on is None or day < known.removed_on):
+            return known.public_key
+    return None

@@ -1,0 +1,409 @@
+"""Carrying a plan out: preconditions, then bounded batches, each announced before and receipted after it.
+
+Everything is resumable: the log and the cursors beside it say where the job stands; running a finished job again
+changes nothing and adds no receipt (I19).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from lifecycle.core.calendar import local_date
+from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
+from lifecycle.core.events import BatchIntent, JobFinished, JobStarted, Outcome, fields_of
+from lifecycle.core.job import Job, advance
+from lifecycle.core.plan import Plan, Step
+from lifecycle.core.selection import Bound
+from lifecycle.evidence import canonical
+from lifecycle.flow import registers, summaries
+from lifecycle.flow.approve import NEEDED, approvers, live_mandate
+from lifecycle.flow.binding import bind
+from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
+from lifecycle.flow.deployment import Deployment, instant
+from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
+from lifecycle.flow.journal import accept_documents, checkpoint, read_job, record, write
+from lifecycle.flow.mirror import mirror
+from lifecycle.flow.pace import Pace
+from lifecycle.flow.plans import read_plan
+from lifecycle.flow.preflight import refuse_fatal
+from lifecycle.flow.recover import recover
+from lifecycle.flow.verify import check_level, job_of, verify
+from lifecycle.ports.store import Batch, Cut, Fence, Receipt, Store
+
+RETRIES = 5
+"""How often a batch is tried again after a deadlock or timeout, each time half as large, before the job stops."""
+
+PASSING = frozenset({"holds-changed", "limit"})
+"""Refusals of one batch that a fresh look may resolve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an observer sees after each batch."""
+
+    job: str
+    step: str
+    dataset: str
+    done: int
+    expected: int
+    batch: int
+    seconds: float
+
+
+Observer = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """Observe nothing."""
+    del progress
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The end of an apply: the job, how it ended, whether verification was clean."""
+
+    job: str
+    outcome: Outcome
+    deleted: int
+    clean: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """One process' walk through a job: the only mutable thing, thrown away at its end."""
+
+    deployment: Deployment
+    plan: Plan
+    plan_hash: str
+    job: str
+    epoch: int
+    observe: Observer
+    state: Job
+    fences: dict[str, Fence] = field(default_factory=dict)
+
+
+def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent) -> Ran:
+    """Carry an approved plan out, or go on with it where it stopped, and look at the result with fresh eyes.
+
+    Raises:
+        Refused: not approved, expired, stopped, another schema or store, clocks, limits; the log says which guard.
+        Transient, Unknown: a store failed; run again to go on.
+    """
+    plan = read_plan(deployment, plan_hash)
+    with deployment.state.exclusive() as epoch:
+        recover(deployment)
+        job = job_of(plan_hash)
+        run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job))
+        if run.state.outcome is None:
+            _start(run)
+            outcome = _walk(run)
+            _finish(run, outcome)
+        looked = run.state.verification
+        clean = looked.clean if looked is not None and looked.clean else verify(deployment, plan_hash).clean
+        return Ran(job, _outcome(run.state), run.state.done, clean)
+
+
+def _outcome(job: Job) -> Outcome:
+    outcomes: dict[str, Outcome] = {"done": "done", "partial": "partial", "refused": "refused", "stopped": "stopped"}
+    return outcomes[str(job.outcome)]
+
+
+def _start(run: _Run) -> None:
+    """Check everything that a plan binds (I2), write the fences, and log the start once."""
+    deployment, plan = run.deployment, run.plan
+    refuse_if_stopped(deployment)
+    names = [binding.store for binding in plan.stores]
+    now = effective_now(deployment, names)
+    mandate = _authorise(run, now)
+    _check_policy(run, now)
+    for binding in plan.stores:
+        store = deployment.stores[binding.store]
+        store.advance_epoch(deployment.id, run.epoch)
+        _check_store(run, store, binding.fingerprint, binding.used_schema)
+    mirror(deployment, names)
+    run.fences = {name: deployment.stores[name].fence() for name in names}
+    if run.state.started is None:
+        _check_counts(run)
+        raise_mark(deployment, now)
+        accept_documents(deployment)
+        event = JobStarted(
+            job=run.job,
+            plan=plan.id,
+            plan_hash=run.plan_hash,
+            mandate=mandate,
+            effective_now=instant(now),
+            tenant=plan.tenant,
+        )
+        record(deployment, event)
+        run.state = read_job(deployment, run.job)
+
+
+def _authorise(run: _Run, now: datetime) -> str | None:
+    """Return the mandate's id, or None when enough signatures stand; else refuse."""
+    deployment, plan = run.deployment, run.plan
+    if len(approvers(deployment, plan, run.plan_hash)) >= NEEDED[plan.kind]:
+        return None
+    zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
+    mandate = live_mandate(deployment, plan, local_date(now, zone))
+    if mandate is None:
+        raise Refused(
+            f"the plan needs {NEEDED[plan.kind]} approval(s) over its hash, or a live mandate",
+            guard="not-approved",
+            advice="`lifecycle approve HASH --by OPERATOR --key FILE`; the author's own signature does not count.",
+        )
+    return mandate.id
+
+
+def _check_policy(run: _Run, now: datetime) -> None:
+    plan = run.plan
+    if run.state.started is None and now > plan.start_by:
+        raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
+    if plan.deployment != run.deployment.id:
+        raise Refused("the plan is of another deployment", guard="other-deployment")
+    if plan.policy_hash != run.deployment.policy.digest:
+        raise Refused(
+            "the documents changed since the plan was made", guard="policy-changed", advice="Plan and approve again."
+        )
+
+
+def _check_store(run: _Run, store: Store, fingerprint: str, used_schema: str) -> None:
+    probe = store.probe()
+    if probe.fingerprint != fingerprint:
+        raise Refused(
+            f"store {store.id} is not the one the plan was made against (clone or restore?)",
+            guard="fingerprint",
+            advice="Check the address; a restored database needs a new plan.",
+        )
+    if probe.read_only:
+        raise Refused(f"store {store.id} is read-only or a replica", guard="read-only")
+    datasets = sorted({step.dataset for step in run.plan.steps if step.store == store.id})
+    if store.used_schema(datasets) != used_schema:
+        raise Refused(
+            f"the schema of store {store.id} changed since the plan was made",
+            guard="schema-changed",
+            advice="Review the inventory against the new schema, then plan and approve again.",
+        )
+    refuse_fatal(store, datasets)
+
+
+def _check_counts(run: _Run) -> None:
+    """Compare each step's frozen count with the present one before the first batch (I4)."""
+    for step in run.plan.steps:
+        found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection)).items
+        if found > step.limit:
+            raise Refused(
+                f"step {step.id} ({step.dataset}) now selects {found} items, its limit is {step.limit}",
+                guard="limit",
+                advice="Plan again, look at what grew, and approve the new plan.",
+            )
+
+
+def _walk(run: _Run) -> Outcome:
+    """Walk the steps level by level, children first; a path dataset is looked at again before its parents start."""
+    ordered = sorted(run.plan.steps, key=lambda step: (step.level, step.id))
+    left = 0
+    for _, group in groupby(ordered, key=lambda step: step.level):
+        steps = list(group)
+        left += sum(_carry_out(run, step) for step in steps)
+        if not check_level(run.deployment, run.plan, steps):
+            return "partial"
+    return "partial" if left else "done"
+
+
+def _carry_out(run: _Run, step: Step) -> int:
+    """Walk one step's dataset until nothing is left, and return how many items are.
+
+    A dataset that references itself needs a walk per generation. Once the planned count is reached, whatever is still
+    found was inserted since: at most two further walks for that, then it is left for the next run (I3).
+    """
+    store, bound = run.deployment.stores[step.store], bind(run.deployment, step.selection)
+    pace, late = Pace.first(run.deployment.limits), 0
+    while True:
+        before = run.state.progress(step.id).done
+        walk, _ = cursor(run.deployment.state, run.job, step.id)
+        pace = _pass(run, step, bound, (walk, pace))
+        left = store.count(bound).items
+        done = run.state.progress(step.id).done
+        late += done >= step.expected
+        if left == 0 or late > run.deployment.limits.late_passes or (done == before and late != 1):
+            return left
+        _next_walk(run, step, walk + 1)
+
+
+def _next_walk(run: _Run, step: Step, walk: int) -> None:
+    with run.deployment.state.transaction() as tx:
+        tx.put("job", cursor_name(run.job, step.id), canonical.encode({"after": None, "walk": walk}))
+
+
+def _allowed(run: _Run, step: Step) -> int:
+    """Return how many items the next batch may change: up to the planned count first, then up to the limit."""
+    done = run.state.progress(step.id).done
+    return (step.expected if done < step.expected else step.limit) - done
+
+
+def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
+    """Walk from the cursor to the end of the dataset, or until the allowance is used up."""
+    store = run.deployment.stores[step.store]
+    walk, pace = where
+    failures = 0
+    while True:
+        _, after = cursor(run.deployment.state, run.job, step.id)
+        allowed = _allowed(run, step)
+        cut = store.cut(bound, after, min(pace.size, allowed)) if allowed > 0 else None
+        if cut is None:
+            return pace
+        try:
+            pace = _batch(run, step, bound, (cut, walk, pace))
+            failures = 0
+        except (Transient, Unknown) as error:
+            failures += 1
+            _after_failure(run, error, failures)
+            pace = pace.slower()
+        except Refused as refusal:
+            failures += 1
+            _after_refusal(run, refusal, failures)
+
+
+def _after_failure(run: _Run, error: LifecycleError, failures: int) -> None:
+    """Close the batch by reading its receipt; give up after a few in a row."""
+    recover(run.deployment)
+    run.state = read_job(run.deployment, run.job)
+    if failures > RETRIES:
+        raise error
+
+
+def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
+    """Close the batch. A hold set meanwhile, or a row inserted within the bounds, is looked at anew; else stop."""
+    recover(run.deployment)
+    run.state = read_job(run.deployment, run.job)
+    if refusal.guard not in PASSING or failures > RETRIES:
+        log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
+        raise refusal
+    run.fences = {name: run.deployment.stores[name].fence() for name in run.fences}
+
+
+def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) -> Pace:
+    """Announce, change, receipt: in that order, each durable before the next."""
+    deployment = run.deployment
+    cut, walk, pace = piece
+    refuse_if_stopped(deployment)
+    intent = _intent(run, step, cut, walk)
+    deployment.failpoint("intent.before")
+    announced = _announced(intent)
+    with deployment.state.transaction() as tx:
+        registers.put(tx, "intent", intent.batch, intent)
+        index = write(deployment, tx, announced)
+    run.state = advance(run.state, index, fields_of(announced))
+    deployment.failpoint("intent.after")
+    began = deployment.clock.monotonic()
+    receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent))
+    seconds = deployment.clock.monotonic() - began
+    _copy(run, intent, receipt)
+    run.observe(Progress(run.job, step.id, step.dataset, run.state.done, run.plan.expected(), intent.number, seconds))
+    return pace.after(cut.items, seconds)
+
+
+def _intent(run: _Run, step: Step, cut: Cut, walk: int) -> Intent:
+    number = run.state.numbers + 1
+    name = hashlib.sha256(f"{run.job}/{number}".encode()).hexdigest()[:24]
+    return Intent(
+        batch=f"b-{name}",
+        job=run.job,
+        step=step.id,
+        store=step.store,
+        tenant=run.plan.tenant,
+        number=number,
+        limit=_allowed(run, step),
+        planned=step.expected,
+        walk=walk,
+        after=cut.after,
+        upto=cut.upto,
+    )
+
+
+def _announced(intent: Intent) -> BatchIntent:
+    return BatchIntent(
+        job=intent.job,
+        step=intent.step,
+        batch=intent.batch,
+        number=intent.number,
+        limit=intent.limit,
+        tenant=intent.tenant,
+    )
+
+
+def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
+    fence = run.fences[step.store]
+    return Batch(
+        id=intent.batch,
+        job=run.job,
+        step=step.id,
+        action=step.action,
+        bound=bound,
+        after=intent.after,
+        upto=intent.upto,
+        remaining=intent.limit,
+        epoch=run.epoch,
+        hold_version=fence.hold_version,
+        deployment=run.deployment.id,
+        sealing_key=run.deployment.keys.sealing,
+        commitment_key=run.deployment.keys.commitment,
+    )
+
+
+def _copy(run: _Run, intent: Intent, receipt: Receipt) -> None:
+    """Copy the receipt into the log together with the cursor; the store's own copy is acknowledged at the end."""
+    deployment = run.deployment
+    done = run.state.progress(intent.step).done
+    with deployment.state.transaction() as tx:
+        for event in receipt_events(intent, receipt, done):
+            run.state = advance(run.state, write(deployment, tx, event), fields_of(event))
+        tx.remove("intent", intent.batch)
+        intent.move_cursor(tx)
+        summaries.keep(tx, intent, receipt)
+    deployment.failpoint("receipt.copied")
+
+
+def _finish(run: _Run, outcome: Outcome) -> None:
+    """Log the end, make it a checkpoint, and acknowledge the receipts in the stores that it covers."""
+    deployment = run.deployment
+    with deployment.state.transaction() as tx:
+        for summary in summaries.events(deployment, run.job, run.plan):
+            write(deployment, tx, summary)
+        finished = JobFinished(
+            job=run.job,
+            outcome=outcome,
+            deleted=run.state.done,
+            batches=run.state.numbers,
+            tenant=run.plan.tenant,
+        )
+        write(deployment, tx, finished)
+        summaries.forget(deployment, tx, run.job)
+    deployment.failpoint("job.finished")
+    run.state = read_job(deployment, run.job)
+    acknowledge(deployment, run.plan)
+
+
+def acknowledge(deployment: Deployment, plan: Plan) -> None:
+    """Cover the log by a checkpoint, then tell each store of the plan which receipts it covers."""
+    note = checkpoint(deployment)
+    deployment.failpoint("receipt.checkpointed")
+    for binding in plan.stores:
+        store = deployment.stores[binding.store]
+        for names in _pages(deployment, store):
+            store.acknowledge(names, note)
+    deployment.failpoint("receipt.acknowledged")
+
+
+def _pages(deployment: Deployment, store: Store) -> Iterator[list[str]]:
+    """Yield the ids of receipts that the log has, page by page; those it does not have stay for recovery."""
+    after: str | None = None
+    while page := store.receipts(after, 500):
+        after = page[-1].batch
+        names = [receipt.batch for receipt in page if deployment.state.get("intent", receipt.batch) is None]
+        if names:
+            yield names

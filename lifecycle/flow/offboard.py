@@ -1,0 +1,162 @@
+"""A contract's end: notice → ended → (awaiting choice) → deleting → deleted → remainder or closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from lifecycle.core.calendar import local_date
+from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.events import TenantChanged
+from lifecycle.core.layering import effective
+from lifecycle.core.offboarding import Timeline, timeline
+from lifecycle.core.tenant import Tenant
+from lifecycle.flow import registers
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.journal import write
+
+Change = Literal["registered", "notice", "ended", "resumed", "closed", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offboarding:
+    """One tenant's end of contract: its register entry and the dates that follow from the agreement."""
+
+    tenant: Tenant
+    alias: str
+    timeline: Timeline
+
+
+def register(deployment: Deployment, tenant: Tenant) -> str:
+    """Enter a new tenant and return its alias. Raises Refused when the id is taken."""
+    alias = deployment.alias(tenant.id)
+    effective(deployment.policy, tenant)
+    if deployment.state.get("tenant", alias) is not None:
+        raise Refused("a tenant of that id is registered", guard="already-there", advice="Use `lifecycle tenant show`.")
+    _store(deployment, tenant, "registered", tenant.contract_start)
+    return alias
+
+
+def sync(deployment: Deployment, declared: list[Tenant]) -> dict[str, int]:
+    """Bring the register in line with the declared tenants; what the contract's life wrote there stays.
+
+    Returns counts: new, changed, missing. A registered tenant that the source no longer has is an alarm, not an end.
+    """
+    counts = {"new": 0, "changed": 0, "missing": 0}
+    wanted = {deployment.alias(tenant.id): tenant for tenant in declared}
+    known = {deployment.alias(t.id): t for t in registers.every(deployment.state, "tenant", Tenant)}
+    for alias, tenant in wanted.items():
+        if alias not in known:
+            register(deployment, tenant)
+            counts["new"] += 1
+        elif (merged := _merge(known[alias], tenant)) != known[alias]:
+            effective(deployment.policy, merged)
+            with deployment.state.transaction() as tx:
+                registers.put(tx, "tenant", alias, merged)
+            counts["changed"] += 1
+    counts["missing"] = len(set(known) - set(wanted))
+    return counts
+
+
+def _merge(known: Tenant, declared: Tenant) -> Tenant:
+    life = ("notice_on", "contract_end", "choice", "choice_on", "window_waived_on")
+    kept: dict[str, Any] = {name: getattr(known, name) for name in life if getattr(known, name) is not None}
+    return declared.model_copy(update={**kept, "state": known.state})
+
+
+def find(deployment: Deployment, name: str) -> Tenant:
+    """Return a tenant by its id or alias. Raises InvalidDocument when there is none."""
+    for alias in (name, deployment.alias(name)) if name else ():
+        tenant = registers.load(deployment.state, "tenant", Tenant, alias)
+        if tenant is not None:
+            return tenant
+    raise InvalidDocument("no such tenant in the register", advice="`lifecycle tenant list` shows ids and aliases.")
+
+
+def notice(deployment: Deployment, tenant: Tenant, *, notice_on: date, ends_on: date) -> Tenant:
+    """Record the notice and the day the contract will end."""
+    changed = tenant.model_copy(update={"notice_on": notice_on, "contract_end": ends_on, "state": "notice"})
+    return _store(deployment, changed, "notice", ends_on)
+
+
+def end(deployment: Deployment, tenant: Tenant, *, ends_on: date, choice: str | None = None) -> Tenant:
+    """Record the contract's end (also an immediate one) and, when it was given, the choice."""
+    if tenant.contract_start and ends_on < tenant.contract_start:
+        raise InvalidDocument("the contract cannot end before it starts", advice="Check the date.")
+    if tenant.state in {"deleting", "deleted", "remainder", "closed"}:
+        raise Refused("this contract's data is being deleted or gone", guard="too-late", advice="Nothing to end.")
+    updates: dict[str, Any] = {"contract_end": ends_on, "state": "ended"}
+    if choice:
+        updates |= {"choice": choice, "choice_on": today_of(deployment, tenant)}
+    changed = tenant.model_copy(update=updates)
+    line = timeline(deployment.policy, effective(deployment.policy, changed), changed, ends_on)
+    if line.awaiting_choice:
+        changed = changed.model_copy(update={"state": "awaiting-choice"})
+    return _store(deployment, changed, "ended", ends_on)
+
+
+def choose(deployment: Deployment, tenant: Tenant, choice: Literal["delete", "return"], *, form: str) -> Tenant:
+    """Record the controller's choice (Art. 28(3)(g) GDPR)."""
+    updates = {"choice": choice, "choice_on": today_of(deployment, tenant)}
+    state = "ended" if tenant.state == "awaiting-choice" else tenant.state
+    return _store(deployment, tenant.model_copy(update={**updates, "state": state}), "choice", None, form=form)
+
+
+def waive_window(deployment: Deployment, tenant: Tenant, *, waived_on: date) -> Tenant:
+    """Record that the controller instructed earlier deletion: it lowers the window's floor, never a statute's."""
+    changed = tenant.model_copy(update={"window_waived_on": waived_on})
+    return _store(deployment, changed, "choice", waived_on, form="text")
+
+
+def resume(deployment: Deployment, tenant: Tenant) -> Tenant:
+    """Withdraw the notice or renew the contract, while nothing has been deleted."""
+    if tenant.state not in {"notice", "ended", "awaiting-choice"}:
+        raise Refused(
+            "the contract cannot be resumed any more", guard="too-late", advice="Data is being deleted or gone."
+        )
+    none: dict[str, Any] = dict.fromkeys(("notice_on", "contract_end", "choice", "choice_on", "window_waived_on"))
+    return _store(deployment, tenant.model_copy(update={**none, "state": "active"}), "resumed", None)
+
+
+def move(deployment: Deployment, tenant: Tenant, state: str) -> Tenant:
+    """Put the tenant into a state that a job or a certificate brought about."""
+    changed = tenant.model_copy(update={"state": state})
+    if state == "closed":
+        return _store(deployment, changed, "closed", None)
+    with deployment.state.transaction() as tx:
+        registers.put(tx, "tenant", deployment.alias(tenant.id), changed)
+    return changed
+
+
+def view(deployment: Deployment, tenant: Tenant) -> Offboarding:
+    """Return the dates that follow from the tenant's agreement and its contract's end."""
+    today = today_of(deployment, tenant)
+    line = timeline(deployment.policy, effective(deployment.policy, tenant), tenant, today)
+    return Offboarding(tenant, deployment.alias(tenant.id), line)
+
+
+def today_of(deployment: Deployment, tenant: Tenant) -> date:
+    """Return the local date in the tenant's agreement's zone."""
+    return local_date(deployment.clock.now(), deployment.zone_of(tenant))
+
+
+def _store(
+    deployment: Deployment, tenant: Tenant, change: Change, effective_on: date | None, *, form: str | None = None
+) -> Tenant:
+    alias = deployment.alias(tenant.id)
+    agreement = deployment.policy.agreement(tenant.agreement, tenant.agreement_version)
+    bound = tenant.model_copy(update={"agreement_version": agreement.version})
+    event = TenantChanged(
+        change=change,
+        agreement=agreement.id,
+        agreement_version=agreement.version,
+        effective_on=effective_on,
+        choice=tenant.choice,
+        form=form,
+        tenant=alias,
+    )
+    with deployment.state.transaction() as tx:
+        registers.put(tx, "tenant", alias, bound)
+        write(deployment, tx, event)
+    return bound

@@ -1,0 +1,40 @@
+"""How large the next batch is: steered by time, halved on a lock or statement timeout, always within bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lifecycle.flow.deployment import Limits
+
+SMOOTHING = 0.4
+GROWTH = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The present batch size and the smoothed rate in items a second (0 = nothing measured yet)."""
+
+    size: int
+    limits: Limits
+    rate: float = 0.0
+
+    @classmethod
+    def first(cls, limits: Limits) -> Pace:
+        """Start small: the first batch measures."""
+        return cls(limits.first_batch, limits)
+
+    def after(self, items: int, seconds: float) -> Pace:
+        """Steer towards the aimed duration; grow by a fifth at most."""
+        if items == 0 or seconds <= 0:
+            return self
+        measured = items / seconds
+        rate = measured if self.rate == 0 else SMOOTHING * measured + (1 - SMOOTHING) * self.rate
+        wished = min(rate * self.limits.aim_seconds, self.size * GROWTH)
+        return replace(self, rate=rate, size=self._clamp(int(wished)))
+
+    def slower(self) -> Pace:
+        """Halve the size after a timeout."""
+        return replace(self, size=self._clamp(self.size // 2))
+
+    def _clamp(self, size: int) -> int:
+        return max(self.limits.least_batch, min(self.limits.most_batch, size))

@@ -1,0 +1,333 @@
+"""Making plans: selections frozen with their cutoffs, counted now, limited, bound to stores and documents.
+
+Nothing here changes a store but its mirrors of tenants and holds, which counting needs too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from lifecycle.core.calendar import local_date
+from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.guard import check_change, late_allowance
+from lifecycle.core.inventory import Dataset
+from lifecycle.core.layering import effective
+from lifecycle.core.obligation import Obligation
+from lifecycle.core.offboarding import OffboardingStep, offboarding_obligations, timeline
+from lifecycle.core.plan import CascadeCount, Delete, Detach, Plan, Step, StoreBinding, Withheld
+from lifecycle.core.selection import AnyOf, Before, IsNull, Not, Scope, Selection, TenantScope
+from lifecycle.core.tenant import Tenant
+from lifecycle.flow.binding import bind
+from lifecycle.flow.controls import effective_now
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.exporting import returned_on
+from lifecycle.flow.journal import accept_documents, checkpoint
+from lifecycle.flow.mirror import holds, mirror
+from lifecycle.flow.plans import freeze
+from lifecycle.flow.preflight import refuse_fatal
+from lifecycle.flow.relations import children_of, may_remain
+from lifecycle.flow.scopes import deadline, obligations_on, tenants
+from lifecycle.flow.withholding import of_rule, of_tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A frozen plan and its hash."""
+
+    plan: Plan
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """One dataset of a plan before it is counted."""
+
+    dataset: Dataset
+    rule: str
+    clause: str | None
+    own: bool
+    scope: Scope
+    due: tuple[Before, ...]
+    source: Obligation | OffboardingStep
+
+
+def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str) -> Planned | None:
+    """Plan everything of one rule that is due today, in all stores; None when nothing is.
+
+    Raises:
+        InvalidDocument: no such agreement or rule. Refused: clocks, unsafe schema, an unreviewed inventory.
+    """
+    found = [a for a in deployment.policy.agreements if a.id == agreement]
+    if not any(r.id == rule for a in found for r in a.rules):
+        msg = f"no rule {rule!r} in agreement {agreement!r}"
+        raise InvalidDocument(msg, advice="`lifecycle status` lists the rules of the deployment.")
+    _refuse_draft(deployment)
+    now = effective_now(deployment, sorted(deployment.stores))
+    mine = [o for o in obligations_on(deployment, now) if (o.agreement, o.rule) == (agreement, rule)]
+    _refuse_unbuilt(mine)
+    drafts = [
+        _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
+    ]
+    mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
+    steps = _steps(deployment, drafts, now)
+    if not any(step.expected for step in steps):
+        return None
+    versions = tuple(sorted({version for o in mine for version in o.versions}))
+    plan = _plan(deployment, steps, now, kind="rule", author=author, agreement=agreement, versions=versions, rule=rule)
+    return _freeze(deployment, plan)
+
+
+def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> Planned:
+    """Plan the deletion of everything one tenant has, but for what a statute or a hold keeps.
+
+    Raises:
+        Refused: the contract has not ended, its window is open, a choice is awaited, or the tenant is held whole.
+    """
+    _refuse_draft(deployment)
+    _refuse_held(deployment, tenant)
+    now = effective_now(deployment, sorted(deployment.stores))
+    today = local_date(now, deployment.zone_of(tenant))
+    bound = effective(deployment.policy, tenant)
+    line = timeline(deployment.policy, bound, tenant, today, returned_on=returned_on(deployment, tenant))
+    if not line.is_due(today):
+        _refuse_early(line.due_from, awaiting=line.awaiting_choice, ended=line.contract_end is not None)
+    alias = deployment.alias(tenant.id)
+    wanted = offboarding_obligations(
+        deployment.policy, tenant, bound, today, returned_on=returned_on(deployment, tenant)
+    )
+    _refuse_unbuilt(wanted)
+    drafts = [
+        _Draft(
+            deployment.policy.inventory.dataset(step.dataset),
+            step.rule,
+            step.clause,
+            step.own,
+            TenantScope(tenant=alias),
+            step.due,
+            step,
+        )
+        for step in wanted
+    ]
+    mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
+    with deployment.state.transaction() as tx:
+        tx.put("setting", f"window/{alias}", str(line.window_end).encode())
+    steps = _steps(deployment, drafts, now)
+    plan = _plan(
+        deployment,
+        steps,
+        now,
+        kind="offboarding",
+        author=author,
+        agreement=tenant.agreement,
+        versions=(bound.version,),
+        tenant=alias,
+    )
+    return _freeze(deployment, plan)
+
+
+def due_rules(deployment: Deployment) -> list[tuple[str, str]]:
+    """Return every (agreement, rule) that binds a dataset of the inventory today, in a stable order."""
+    now = deployment.clock.now()
+    return sorted({(o.agreement, o.rule) for o in obligations_on(deployment, now)})
+
+
+def _freeze(deployment: Deployment, plan: Plan) -> Planned:
+    accept_documents(deployment)
+    plan_hash = freeze(deployment, plan)
+    checkpoint(deployment)
+    return Planned(plan, plan_hash)
+
+
+def _refuse_draft(deployment: Deployment) -> None:
+    if not deployment.policy.inventory.reviewed:
+        raise Refused(
+            "the inventory is a draft that nobody has reviewed",
+            guard="unreviewed",
+            advice="Review it, set `reviewed: true`, and run `lifecycle coverage`.",
+        )
+    if not tenants(deployment):
+        raise Refused(
+            "the register has no tenants: an empty register selects nothing",
+            guard="no-tenants",
+            advice="Import them with `lifecycle tenant import FILE`.",
+        )
+
+
+def _refuse_unbuilt(wanted: Sequence[Obligation | OffboardingStep]) -> None:
+    for one in wanted:
+        if one.action != "delete":
+            raise Refused(
+                f"rule {one.rule} anonymises {one.dataset}; this version only deletes",
+                guard="not-built",
+                advice="Write `action: delete` where the agreement grants either, or keep the rule out of the policy.",
+            )
+
+
+def _refuse_held(deployment: Deployment, tenant: Tenant) -> None:
+    for hold in holds(deployment):
+        if hold.tenant == tenant.id and not hold.datasets:
+            raise Refused(
+                f"hold {hold.id} ({hold.basis}) keeps everything of this tenant",
+                guard="hold",
+                advice=f"`lifecycle hold release {hold.id}` once its ground is gone.",
+            )
+
+
+def _refuse_early(due_from: date | None, *, awaiting: bool, ended: bool) -> None:
+    if not ended:
+        what, fix = "the tenant's contract has no end", "Record it with `lifecycle tenant end`."
+    elif awaiting:
+        what, fix = "the controller's choice between deletion and return is awaited", "`lifecycle tenant choose`."
+    elif due_from is None:
+        what, fix = "a promised return has not been delivered", "`lifecycle export` the tenant's data first."
+    else:
+        what, fix = f"the export window is open; deletion is due from {due_from}", "Plan again on that day."
+    raise Refused(what, guard="window-open", advice=fix)
+
+
+def _plan(
+    deployment: Deployment,
+    steps: Sequence[Step],
+    now: datetime,
+    *,
+    kind: str,
+    author: str,
+    agreement: str,
+    versions: tuple[str, ...],
+    rule: str | None = None,
+    tenant: str | None = None,
+) -> Plan:
+    created = deployment.clock.now().replace(microsecond=0)
+    serial = deployment.state.size()
+    name = hashlib.sha256(f"{deployment.id}/{serial}/{created.isoformat()}/{rule}/{tenant}".encode()).hexdigest()
+    return Plan.model_validate(
+        {
+            "id": "p-" + name[:16],
+            "kind": kind,
+            "deployment": deployment.id,
+            "author": author,
+            "created_at": created,
+            "effective_now": now,
+            "start_by": deadline(created, deployment.limits),
+            "policy_hash": deployment.policy.digest,
+            "agreement": agreement,
+            "agreement_versions": versions,
+            "rule": rule,
+            "tenant": tenant,
+            "stores": tuple(_bindings(deployment, steps)),
+            "steps": tuple(steps),
+        }
+    )
+
+
+def _bindings(deployment: Deployment, steps: Iterable[Step]) -> Iterator[StoreBinding]:
+    by_store: dict[str, set[str]] = {}
+    for step in steps:
+        by_store.setdefault(step.store, set()).add(step.dataset)
+    for name, datasets in sorted(by_store.items()):
+        store = deployment.stores[name]
+        yield StoreBinding(
+            store=name, fingerprint=store.probe().fingerprint, used_schema=store.used_schema(sorted(datasets))
+        )
+
+
+def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime) -> list[Step]:
+    """Count each draft and put the steps into deletion order, store by store."""
+    placed: list[tuple[int, str, _Draft, tuple[str, ...]]] = []
+    for name in sorted({draft.dataset.store for draft in drafts}):
+        mine = [draft for draft in drafts if draft.dataset.store == name]
+        refuse_fatal(deployment.stores[name], sorted({draft.dataset.id for draft in mine}))
+        placed.extend(_placed(deployment, name, mine))
+    placed.sort(key=lambda place: (place[0], place[1], place[2].dataset.id, place[2].rule))
+    steps: list[Step] = []
+    for level, _, draft, parents in placed:
+        for action_level, action in _actions(draft, level):
+            steps.append(_step(deployment, draft, (len(steps) + 1, action_level, action), parents, now))
+    return sorted(steps, key=lambda step: (step.level, step.id))
+
+
+def _placed(
+    deployment: Deployment, name: str, drafts: Sequence[_Draft]
+) -> Iterator[tuple[int, str, _Draft, tuple[str, ...]]]:
+    store = deployment.stores[name]
+    levels = store.levels(sorted({draft.dataset.id for draft in drafts}))
+    level_of = {dataset: number for number, level in enumerate(levels, start=1) for dataset in level}
+    local = deployment.policy.inventory.in_store(name)
+    remaining = may_remain(children_of(local, store.catalogue()), _staying(deployment, local, drafts))
+    for draft in drafts:
+        yield level_of[draft.dataset.id], name, draft, remaining[draft.dataset.id]
+
+
+def _staying(deployment: Deployment, local: Sequence[Dataset], drafts: Sequence[_Draft]) -> set[str]:
+    """Return the datasets of which rows may stay: not planned, under a cutoff, or held by name."""
+    planned = {draft.dataset.id for draft in drafts}
+    held = {name for hold in holds(deployment) for name in hold.datasets}
+    cut = {draft.dataset.id for draft in drafts if draft.due}
+    return ({dataset.id for dataset in local} - planned) | held | cut
+
+
+def _actions(draft: _Draft, level: int) -> Iterator[tuple[int, Delete | Detach]]:
+    if draft.dataset.detach:
+        yield 0, Detach(columns=draft.dataset.detach)
+    yield level, Delete()
+
+
+def _step(
+    deployment: Deployment,
+    draft: _Draft,
+    place: tuple[int, int, Delete | Detach],
+    parents: tuple[str, ...],
+    now: datetime,
+) -> Step:
+    number, level, action = place
+    dataset = draft.dataset
+    selection = Selection(
+        dataset=dataset.id,
+        scope=draft.scope,
+        due=draft.due,
+        only=(*dataset.only, *_only(action)),
+        unreferenced_by=parents,
+    )
+    check_change(selection).require()
+    expected = deployment.stores[dataset.store].count(bind(deployment, selection)).items
+    if expected > deployment.limits.most_items:
+        raise Refused(
+            f"{expected} items of {dataset.id} are selected; a job may change {deployment.limits.most_items}",
+            guard="hard-cap",
+            advice="Look at the plan's selection; if it is right, raise `limits.most_items` in lifecycle.yaml.",
+        )
+    withheld = () if isinstance(action, Detach) else _withheld(deployment, draft, selection, expected, now)
+    return Step(
+        id=f"s{number:03d}",
+        store=dataset.store,
+        dataset=dataset.id,
+        category=dataset.category,
+        rule=draft.rule,
+        clause=draft.clause,
+        own=draft.own,
+        action=action,
+        selection=selection,
+        expected=expected,
+        cascade=tuple(CascadeCount(dataset=c.dataset, effect=c.effect, expected=0) for c in dataset.cascades),
+        limit=expected + late_allowance(expected),
+        level=level,
+        path_tenancy=dataset.tenant.by == "path",
+        withheld=withheld,
+    )
+
+
+def _only(action: Delete | Detach) -> tuple[AnyOf, ...]:
+    if isinstance(action, Delete):
+        return ()
+    return (AnyOf(inner=tuple(Not(inner=IsNull(column=column)) for column in action.columns)),)
+
+
+def _withheld(
+    deployment: Deployment, draft: _Draft, selection: Selection, expected: int, now: datetime
+) -> tuple[Withheld, ...]:
+    if isinstance(draft.source, OffboardingStep):
+        return tuple(of_tenant(deployment, draft.source, selection, expected, now))
+    return tuple(of_rule(deployment, draft.source, selection, expected))

@@ -1,0 +1,49 @@
+"""Closing what a crash left open: every open intent gets its receipt or a void one. Nobody guesses (I16, I18)."""
+
+from __future__ import annotations
+
+from lifecycle.core.events import BatchVoid, Event
+from lifecycle.core.job import OpenBatch
+from lifecycle.flow import registers
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.intents import Intent, receipt_events
+from lifecycle.flow.journal import checkpoint, read_job, write
+from lifecycle.ports.store import Receipt
+
+
+def recover(deployment: Deployment) -> int:
+    """Close every open intent and return how many there were. Safe to repeat; safe to be killed at any point.
+
+    Raises:
+        Transient: a store does not answer; its intents stay open and block their certificates.
+    """
+    closed = 0
+    for intent in list(registers.every(deployment.state, "intent", Intent)):
+        job = read_job(deployment, intent.job)
+        batch = job.open.get(intent.batch)
+        if batch is not None:
+            deployment.failpoint("void.before")
+            receipt = deployment.stores[intent.store].void(intent.batch)
+            deployment.failpoint("void.after")
+            close(deployment, intent, batch, receipt)
+            closed += 1
+    if closed:
+        checkpoint(deployment)
+    return closed
+
+
+def close(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> None:
+    """Copy a receipt, or its absence for ever, into the log, and move the step's cursor with it."""
+    with deployment.state.transaction() as tx:
+        for event in _events(deployment, intent, batch, receipt):
+            write(deployment, tx, event)
+        tx.remove("intent", intent.batch)
+        if receipt.state == "done":
+            intent.move_cursor(tx)
+
+
+def _events(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> list[Event]:
+    if receipt.state == "void":
+        return [BatchVoid(job=intent.job, step=intent.step, batch=batch.batch, tenant=intent.tenant)]
+    done = read_job(deployment, intent.job).progress(intent.step).done
+    return receipt_events(intent, receipt, done)

@@ -1,0 +1,35 @@
+"""Which datasets reference which, read from a catalogue: for deletion order, parents that must stay, and references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lifecycle.core.inventory import Dataset
+from lifecycle.ports.store import Catalogue
+
+
+def children_of(datasets: Iterable[Dataset], catalogue: Catalogue) -> dict[str, frozenset[str]]:
+    """Map each dataset to those whose rows reference its rows by a foreign key, itself left out."""
+    known = list(datasets)
+    children: dict[str, set[str]] = {dataset.id: set() for dataset in known}
+    for table in catalogue.tables:
+        for key in table.foreign_keys:
+            below = [d for d in known if d.table == key.table and d.schema_ in {None, key.schema}]
+            above = [d for d in known if d.table == key.to_table and d.schema_ in {None, key.to_schema}]
+            for parent in above:
+                children[parent.id] |= {child.id for child in below if child.table != parent.table}
+    return {name: frozenset(found) for name, found in children.items()}
+
+
+def may_remain(children: Mapping[str, frozenset[str]], staying: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Map each dataset to its children of which rows may stay: kept ones, and parents of kept ones, upwards.
+
+    `staying`: datasets of which rows may stay for a reason of their own.
+    """
+    remaining = set(staying)
+    grown = True
+    while grown:
+        more = {name for name, below in children.items() if below & remaining} - remaining
+        remaining |= more
+        grown = bool(more)
+    return {name: tuple(sorted(below & remaining)) for name, below in children.items()}

@@ -1,0 +1,1 @@
+"""Protocols, one small file per seam, with their promises in words."""

@@ -1,0 +1,102 @@
+"""Our own state: the log's entries and tree, and the registers beside it, in one transactional place.
+
+The log is the truth; registers are what the log must not hold (tenant ids, cursors, document bytes). Both change in one
+transaction, durable when the context ends (I17): if it raises, nothing of it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+from lifecycle.ports.store import Json
+
+Kind = Literal[
+    "document",
+    "plan",
+    "approval",
+    "mandate",
+    "job",
+    "intent",
+    "tenant",
+    "hold",
+    "instruction",
+    "operator",
+    "checkpoint",
+    "certificate",
+    "export",
+    "verification",
+    "rule",
+    "setting",
+    "finding",
+]
+"""The registers. Bodies are canonical JSON (documents and plans: their exact bytes)."""
+
+
+class Transaction(Protocol):
+    """One atomic change of log and registers."""
+
+    def append(self, entry: Mapping[str, Json]) -> int:
+        """Append one entry (without `v`, `seq`, `prev`: they are assigned here) and return its index.
+
+        The entry is checked against the closed schema of `lifecycle.evidence.entry`; a wrong one raises Corrupt.
+        """
+
+    def get(self, kind: Kind, name: str) -> bytes | None:
+        """Return a register's body as this transaction sees it."""
+
+    def put(self, kind: Kind, name: str, body: bytes) -> None:
+        """Insert or replace a register's body."""
+
+    def insert(self, kind: Kind, name: str, body: bytes) -> None:
+        """Insert a body. Raises Refused (guard `already-there`) when the name is taken by another body."""
+
+    def remove(self, kind: Kind, name: str) -> None:
+        """Remove a body; removing what is not there is fine."""
+
+
+class State(Protocol):
+    """Log and registers of one deployment."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a write transaction; writers wait for each other. A failure to write raises Transient, nothing kept."""
+
+    def exclusive(self) -> AbstractContextManager[int]:
+        """Take the one writer's lock for deleting work and return the new epoch (one higher than ever before).
+
+        Raises Refused (guard `not-leader`) at once when another process holds it. Released when the process ends.
+        """
+
+    def get(self, kind: Kind, name: str) -> bytes | None:
+        """Return a committed body."""
+
+    def items(self, kind: Kind, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Yield (name, body) in name order, streamed."""
+
+    def size(self) -> int:
+        """Return the number of entries."""
+
+    def entry(self, index: int) -> bytes:
+        """Return the exact bytes of one entry. Raises Corrupt when they are missing or do not match their leaf hash."""
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield (index, bytes) in order, streamed."""
+
+    def of_job(self, job: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries that name this job, in order."""
+
+    def of_plan(self, plan: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries that name this plan, in order."""
+
+    def of_tenant(self, alias: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries of this alias, in order."""
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree. Raises Corrupt when it is missing."""
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the tree's root at a size (default: now)."""
+
+    def close(self) -> None:
+        """Release connections; safe to call twice."""

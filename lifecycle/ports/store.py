@@ -1,0 +1,311 @@
+"""The seam every store implements. Only `apply` changes data; `prepare`, `fence` and the register mirrors change our tables.
+
+Promises that hold for every method: no personal data in results or errors beyond keys handed to the caller in memory;
+`Transient` when the server did not answer as it should and nothing was changed; `Refused` when a guard inside the store
+said no and nothing was changed; `Unknown` only from `apply`, when the connection broke around COMMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+from lifecycle.core.inventory import Dataset
+from lifecycle.core.plan import Action
+from lifecycle.core.selection import Bound
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Facts about the server: `fingerprint` is sha256 over deployment uuid, host alias and system identifier."""
+
+    kind: str
+    version: str
+    fingerprint: str
+    clock: datetime
+    read_only: bool
+    prepared: bool
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as the catalogue has it. `type` is the server's own word."""
+
+    name: str
+    type: str
+    nullable: bool
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key of `table`: its columns reference `to_table`'s. `on_delete` in upper case, `NO ACTION` by default."""
+
+    schema: str | None
+    table: str
+    columns: tuple[str, ...]
+    to_schema: str | None
+    to_table: str
+    to_columns: tuple[str, ...]
+    on_delete: str
+    enforced: bool
+    indexed: bool
+    deferrable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One relation. `kind`: table, partitioned, view, foreign, virtual. `hash` covers what a plan depends on."""
+
+    schema: str | None
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    triggers: tuple[str, ...]
+    row_security: Literal["none", "harmless", "may-hide"]
+    row_estimate: int
+    indexed: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What exists in the store, our own tables left out."""
+
+    tables: tuple[Table, ...]
+
+    def table(self, schema: str | None, name: str) -> Table | None:
+        """Return the relation of that exact name, or None."""
+        return next((t for t in self.tables if t.name == name and (schema is None or t.schema == schema)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What doctor or a plan found about a dataset: `code` is stable, `fix` says what to do. `fatal` refuses the plan."""
+
+    code: str
+    store: str
+    dataset: str | None
+    what: str
+    fix: str
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many items a selection has, and the oldest start date among them (None without a time).
+
+    `cascade`: by dataset, the rows that declared ON DELETE paths would take along or detach.
+    """
+
+    items: int
+    oldest: date | None = None
+    cascade: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Oddities:
+    """Items in scope that no rule may touch: undatable times, unknown tenants, rows that reach two tenants."""
+
+    undatable: int = 0
+    unattributed: int = 0
+    contested: int = 0
+    null_tenant: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """What a fresh look finds: items that the selection should have removed, orphans below the dataset, oddities."""
+
+    items: int
+    orphans: int
+    oldest: date | None
+    oddities: Oddities
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One item by key, for `plan --items`; keys are shown to operators, never stored in evidence."""
+
+    key: tuple[Json, ...]
+    start: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The fence row of a target: whose it is, which epoch may write, which hold version counts, and the stop bit."""
+
+    deployment: str
+    epoch: int
+    hold_version: int
+    stopped: bool
+    checkpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """One mirrored tenant: id, its group, held whole or not."""
+
+    id: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """One mirrored hold: on a tenant, for one dataset or for all (`dataset` None)."""
+
+    hold: str
+    tenant: str
+    dataset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One bounded piece of a step. Safe to deliver twice: a second delivery finds the receipt and changes nothing.
+
+    `after` and `upto` are the store's own cursor values (from `cut`); `remaining` = planned - done: more than that many
+    items matching is a refusal and a rollback. `sealing_key` encrypts the keys into the receipt (AEAD, AAD = batch id);
+    `commitment_key` makes the keyed digest over the same bytes.
+    """
+
+    id: str
+    job: str
+    step: str
+    action: Action
+    bound: Bound
+    after: Json
+    upto: Json
+    remaining: int
+    epoch: int
+    hold_version: int
+    deployment: str
+    sealing_key: bytes = field(repr=False)
+    commitment_key: bytes = field(repr=False)
+    lock_timeout_ms: int = 2_000
+    statement_timeout_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one batch did. `state`: done or void. `by_tenant` maps tenant ids to counts (memory only, for summaries).
+
+    `by_tenant` is filled by `apply` itself; a receipt that is read later has it inside `sealed` only. `cascaded`: by
+    dataset, the rows that declared ON DELETE paths took along.
+    """
+
+    batch: str
+    state: Literal["done", "void"]
+    deleted: int = 0
+    kept: Mapping[str, int] = field(default_factory=dict)
+    digest: str | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+    by_tenant: Mapping[str, int] = field(default_factory=dict, repr=False)
+    cascaded: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The next piece in the store's walk: batch bounds (after, upto], how many items it saw. None ends the walk."""
+
+    after: Json
+    upto: Json
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One exported dataset: column names and an iterator of rows, streamed; values as the driver gives them."""
+
+    columns: tuple[str, ...]
+    tenant_index: int | None
+    rows: Iterator[Sequence[object]]
+
+
+class Store(Protocol):
+    """A place where data lies."""
+
+    id: str
+
+    def probe(self) -> Probe:
+        """Return facts read now; works before `prepare`."""
+
+    def catalogue(self) -> Catalogue:
+        """Return every relation the server shows our role, our own tables left out; one query, whatever the size."""
+
+    def used_schema(self, datasets: Sequence[str]) -> str:
+        """Return the `sha256:` hash over columns, keys, types, inbound foreign keys, triggers and RLS of these datasets."""
+
+    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
+        """Return what forbids or endangers a plan over these datasets (I11), each with what to do."""
+
+    def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the datasets in deletion order: children's levels first. `Refused` on an undeclared cycle."""
+
+    def prepare_statements(self, deployment: str) -> list[str]:
+        """Return the statements that create our tables, as an administrator would run them; idempotent."""
+
+    def prepare(self, deployment: str) -> None:
+        """Run them and write the fence row. `Refused` when the target belongs to another deployment."""
+
+    def fence(self) -> Fence:
+        """Read the fence row. `Refused` when the target is not prepared."""
+
+    def advance_epoch(self, deployment: str, epoch: int) -> None:
+        """Raise the fence's epoch; never lowers it. `Refused` when a higher epoch is there."""
+
+    def set_stop(self, *, stopped: bool) -> None:
+        """Write the stop bit of the fence."""
+
+    def mirror_tenants(self, rows: Sequence[TenantRow]) -> None:
+        """Make the tenant mirror equal to these rows, in one transaction. `Refused` on an empty list (I5)."""
+
+    def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
+        """Make the hold mirror equal to these rows and return the fence's new hold version, in one transaction."""
+
+    def count(self, bound: Bound) -> Counted:
+        """Count what the selection selects now."""
+
+    def oddities(self, dataset: str, bound: Bound) -> Oddities:
+        """Count the items of the bound scope (and, for group scopes, of unknown tenants) that no rule may touch."""
+
+    def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
+        """Return keys in key order after the cursor, at most `limit`."""
+
+    def cut(self, bound: Bound, after: Json, size: int) -> Cut | None:
+        """Return the bounds of the next batch of about `size` items, never more; None when the walk has ended."""
+
+    def apply(self, batch: Batch) -> Receipt:
+        """Carry the batch out in one transaction, receipt first, predicate and cutoff repeated (I1, I16, I18)."""
+
+    def void(self, batch_id: str) -> Receipt:
+        """Close an open intent: insert a void receipt, or return the one that is there (committed batches win)."""
+
+    def receipt(self, batch_id: str) -> Receipt | None:
+        """Read a receipt, or None when there is none."""
+
+    def receipts(self, after: str | None, limit: int) -> list[Receipt]:
+        """Return receipts not yet acknowledged, by batch id."""
+
+    def acknowledge(self, batch_ids: Sequence[str], checkpoint: str) -> None:
+        """Mark receipts as covered by a checkpoint of our log."""
+
+    def residue(self, bound: Bound) -> Residue:
+        """Count again on another connection by another query builder, ignoring nothing that deletion could have hidden."""
+
+    def export(self, dataset: str, bound: Bound) -> AbstractContextManager[Rows]:
+        """Stream the rows of the scope; memory does not grow with them. The connection lives as long as the context."""
+
+    def close(self) -> None:
+        """Release connections; safe to call twice."""
+
+
+def describe(dataset: Dataset) -> str:
+    """Return the dataset's name for messages: its id and table."""
+    return f"{dataset.id} ({dataset.table})"

@@ -1,0 +1,10 @@
+"""The deployment's own state: what was planned, approved, run and logged.
+
+`open_state(url)` returns the `lifecycle.ports.state.State` on SQLite or PostgreSQL; `current` and `upgrade` deal with
+its schema.
+"""
+
+from lifecycle.state.migrate import current, upgrade
+from lifecycle.state.sql import SqlState, open_state
+
+__all__ = ["SqlState", "current", "open_state", "upgrade"]

@@ -1,0 +1,143 @@
+"""Connections to our own state: SQLite in one private file, or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from lifecycle.core.errors import InvalidDocument, Refused
+
+WAIT_MS: Final = 10_000
+"""How long a writer waits for another one before it gives up."""
+
+WRITE: Final = "lifecycle_write"
+"""Execution option of a connection whose transaction is going to write."""
+
+_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout = {WAIT_MS}",
+    # Once WAL is set it stays in the file; FULL makes each commit durable by itself (one fsync of the WAL).
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # A removed register (a tenant's id) is gone from the file as well (I32).
+    "PRAGMA secure_delete = ON",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+_SETTINGS: Final = (
+    f"SET lock_timeout = {WAIT_MS}",
+    "SET idle_in_transaction_session_timeout = 60000",
+    "SET TIME ZONE 'UTC'",
+    # An intent that the server may forget is none (I17). Stricter settings of the server stay.
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+)
+
+
+def parse(url: str) -> URL:
+    """Return the state's URL with the driver that we ship.
+
+    Raises:
+        InvalidDocument: neither `sqlite:///PATH` nor `postgresql://…/DATABASE`.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The cause may quote a password.
+        raise InvalidDocument("the state URL is no URL", advice=_URL_ADVICE) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:" or parsed.query:
+            raise InvalidDocument("the state needs a file of its own, without options", advice=_URL_ADVICE)
+        # One spelling for one file: the lock beside it must be the same for every way that leads there.
+        return URL.create("sqlite", database=os.path.realpath(parsed.database))
+    if backend in {"postgresql", "postgres"}:
+        if not parsed.database:
+            raise InvalidDocument("the state URL names no database", advice=_URL_ADVICE)
+        return parsed.set(drivername="postgresql+psycopg")
+    raise InvalidDocument("the state lives in SQLite or PostgreSQL", advice=_URL_ADVICE)
+
+
+_URL_ADVICE: Final = "Set the state URL to sqlite:///PATH or postgresql://USER@HOST/DATABASE."
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the SQLite file of a parsed URL, or None for a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def connect(url: URL) -> Engine:
+    """Return an engine over a parsed URL. Nothing is opened before the first use."""
+    if file_of(url) is not None:
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        # A server that restarted since is noticed when a connection is taken, not in the middle of a transaction.
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise Refused(
+            "the PostgreSQL driver is not installed",
+            guard="driver-missing",
+            advice="Install the extra: pip install 'gdpr-lifecycle[postgres]'.",
+        ) from None
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def make_private(path: Path, *, create: bool) -> None:
+    """Create the file as 0600, or take away what others may do with it. Its WAL inherits the mode.
+
+    Raises:
+        OSError: the file cannot be made, opened or changed, or is a link.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags | os.O_CREAT if create else flags, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a SQLite file is shorter than its own header says (file format, section 1.3: offsets 16 and 28).
+
+    SQLite itself notices a missing page when it needs it. While the WAL holds pages the file may be behind its header.
+    """
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        header = file.read(100)
+        if len(header) < 100:
+            return True
+        page = int.from_bytes(header[16:18], "big")
+        pages = int.from_bytes(header[28:32], "big")
+        # A page size of 65536 does not fit its two bytes and is written as 1.
+        return os.fstat(file.fileno()).st_size < pages * (65_536 if page == 1 else page)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver begins no transaction by itself: the listener below does, and names its kind.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer half-way may fail with a lock that no waiting helps: writers lock at once.
+    writes = connection.get_execution_options().get(WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        for statement in _SETTINGS:
+            cursor.execute(statement)
+    connection.commit()

@@ -1,0 +1,137 @@
+"""The queries over our own state, each one bounded: pages instead of open cursors.
+
+A page is read and its connection given back before anything is yielded: an iteration that is abandoned half-way holds
+neither a snapshot (which would keep SQLite's WAL growing) nor a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from lifecycle.core.errors import Corrupt
+from lifecycle.evidence import merkle
+from lifecycle.ports.state import Kind
+from lifecycle.state.schema import log_entry, log_node, record
+
+_ENTRIES_A_PAGE: Final = 1_000
+_RECORDS_A_PAGE: Final = 200
+Reader = Callable[[], AbstractContextManager[Connection]]
+
+
+def body_of(connection: Connection, kind: Kind, name: str) -> bytes | None:
+    """Return a register's body."""
+    found = connection.execute(select(record.c.body).where(record.c.kind == kind, record.c.name == name)).scalar()
+    return None if found is None else bytes(found)
+
+
+def size_of(connection: Connection) -> int:
+    """Return the number of entries."""
+    last = connection.execute(select(func.max(log_entry.c.entry_index))).scalar()
+    return 0 if last is None else int(last) + 1
+
+
+def head_of(connection: Connection, tenant: str) -> tuple[int, int] | None:
+    """Return (seq, index) of the alias' newest entry."""
+    row = connection.execute(
+        select(log_entry.c.seq, log_entry.c.entry_index)
+        .where(log_entry.c.tenant == tenant)
+        .order_by(log_entry.c.seq.desc())
+        .limit(1),
+    ).first()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def node_at(connection: Connection, level: int, index: int) -> bytes:
+    """Return the hash of a complete subtree. Raises Corrupt when it is missing."""
+    if level == 0:
+        query = select(log_entry.c.leaf).where(log_entry.c.entry_index == index)
+    else:
+        query = select(log_node.c.hash).where(log_node.c.level == level, log_node.c.node_index == index)
+    found = connection.execute(query).scalar()
+    if found is None or len(found) != merkle.HASH_BYTES:
+        raise Corrupt(f"the log's tree lacks node {index} of level {level}")
+    return bytes(found)
+
+
+def entry_at(connection: Connection, index: int) -> bytes:
+    """Return one entry's bytes, checked against their leaf hash."""
+    row = connection.execute(
+        select(log_entry.c.body, log_entry.c.leaf).where(log_entry.c.entry_index == index),
+    ).first()
+    if row is None:
+        raise Corrupt(f"entry {index} is missing from the log")
+    return checked(index, row[0], row[1])
+
+
+def checked(index: int, body: bytes | None, leaf: bytes) -> bytes:
+    """Return the body if it hashes to its leaf. Raises Corrupt otherwise."""
+    if body is None:
+        raise Corrupt(f"the body of entry {index} is no longer there")
+    whole = bytes(body)
+    if merkle.leaf_hash(whole) != bytes(leaf):
+        raise Corrupt(f"entry {index} does not match its leaf hash")
+    return whole
+
+
+def entries(reader: Reader, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (index, bytes) of start..stop in order; a gap raises Corrupt."""
+    expected = start
+    while expected < stop:
+        upto = min(expected + _ENTRIES_A_PAGE, stop)
+        inside = (log_entry.c.entry_index >= expected) & (log_entry.c.entry_index < upto)
+        for index, body in _page(reader, inside):
+            if index != expected:
+                raise Corrupt(f"entry {expected} is missing from the log")
+            yield index, body
+            expected += 1
+        if expected != upto:
+            raise Corrupt(f"entry {expected} is missing from the log")
+
+
+def entries_where(reader: Reader, condition: ColumnElement[bool]) -> Iterator[tuple[int, bytes]]:
+    """Yield the entries that meet the condition, in order."""
+    after = -1
+    while True:
+        page = _page(reader, condition & (log_entry.c.entry_index > after))
+        yield from page
+        if len(page) < _ENTRIES_A_PAGE:
+            return
+        after = page[-1][0]
+
+
+def _page(reader: Reader, condition: ColumnElement[bool]) -> list[tuple[int, bytes]]:
+    query = (
+        select(log_entry.c.entry_index, log_entry.c.body, log_entry.c.leaf)
+        .where(condition)
+        .order_by(log_entry.c.entry_index)
+        .limit(_ENTRIES_A_PAGE)
+    )
+    with reader() as connection:
+        rows = connection.execute(query).all()
+    return [(int(index), checked(int(index), body, leaf)) for index, body, leaf in rows]
+
+
+def records(reader: Reader, kind: Kind, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, body) of the names that begin with the prefix, in name order."""
+    # Names order by code point, so those with the prefix lie together and begin at the prefix itself.
+    beyond = record.c.name >= prefix
+    while True:
+        query = (
+            select(record.c.name, record.c.body)
+            .where(record.c.kind == kind, beyond)
+            .order_by(record.c.name)
+            .limit(_RECORDS_A_PAGE)
+        )
+        with reader() as connection:
+            rows = connection.execute(query).all()
+        for name, body in rows:
+            if not name.startswith(prefix):
+                return
+            yield name, bytes(body)
+        if len(rows) < _RECORDS_A_PAGE:
+            return
+        beyond = record.c.name > rows[-1][0]

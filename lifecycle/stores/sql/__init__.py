@@ -1,0 +1,1 @@
+"""Relational databases behind the store seam: PostgreSQL, MariaDB and SQLite."""

@@ -1,0 +1,165 @@
+"""What differs between databases, behind one small interface. Nothing else asks which database it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from lifecycle.core.errors import LifecycleError
+from lifecycle.core.inventory import TimeColumn
+from lifecycle.ports.store import Catalogue
+from lifecycle.stores.sql.tables import OurTables
+
+Expression = sa.ColumnElement[Any]
+Truth = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A column in a query, with the server's word for its type."""
+
+    expression: Expression
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the server says about itself. `system` identifies the installation where we may read that."""
+
+    version: str
+    read_only: bool
+    clock: datetime
+    system: str
+    alias: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What one change did: rows, their keys as one opaque block, tenants' counts where they were asked for."""
+
+    count: int
+    keys: bytes
+    tenants: Mapping[str, int]
+
+
+class Dialect(Protocol):
+    """One database product. Methods that take a connection neither commit nor roll back."""
+
+    name: str
+    ours: OurTables
+    random_id: str
+    """SQL that makes a random text id."""
+
+    def engine(self, url: str, *, pooled: bool) -> Engine:
+        """Return an engine whose connections are set up: UTC, no autocommit surprises, timeouts, foreign keys."""
+
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """Return the driver's own error classes."""
+
+    def translate(self, error: BaseException) -> LifecycleError:
+        """Turn a driver's error into ours, without a word of the driver's message (I23)."""
+
+    def uncertain(self, error: BaseException) -> bool:
+        """Tell whether an error of COMMIT leaves open whether it happened."""
+
+    def begin(self, connection: Connection, *, lock_timeout_ms: int, statement_timeout_ms: int) -> None:
+        """Begin a writing transaction with these timeouts."""
+
+    def snapshot(self, connection: Connection) -> None:
+        """Begin a reading transaction that sees one moment."""
+
+    def settle(self, connection: Connection) -> None:
+        """Leave nothing of deleted rows behind in files that the database could clean now."""
+
+    def facts(self, connection: Connection) -> Facts:
+        """Read facts."""
+
+    def prepared(self, connection: Connection) -> bool:
+        """Tell whether our fence table exists."""
+
+    def catalogue(self, connection: Connection) -> Catalogue:
+        """Read the catalogue: one query for each kind of thing, whatever the number of tables."""
+
+    def default_schema(self, connection: Connection) -> str | None:
+        """Return the schema in which a table without one lies."""
+
+    # ---- types: which columns can carry a tenant, a time, a value ----
+
+    def fits_time(self, word: str, time: TimeColumn) -> bool:
+        """Tell whether a column of this type can hold times so encoded."""
+
+    def fits_tenant(self, word: str) -> bool:
+        """Tell whether a column of this type can name tenants byte-exact."""
+
+    # ---- expressions ----
+
+    def within(self, column: Typed, time: TimeColumn, zone: str, first: date, last: date) -> Truth:
+        """The start's local day in `zone` is first, last, or between; never NULL, false for undatable values."""
+
+    def oldest(self, column: Typed, time: TimeColumn, zone: str) -> Expression:
+        """An aggregate: the least local day among the rows, as date or ISO text. All rows are datable."""
+
+    def tenant_is(self, column: Typed, tenant: str) -> Truth:
+        """Byte-exact equality. Refused (guard `tenant-type`) when the id is no value of the column's type."""
+
+    def tenant_text(self, column: Typed) -> Expression:
+        """The tenant as our mirror spells it; byte-exact comparable."""
+
+    def equals(self, column: Typed, value: str | int | bool) -> Truth:  # noqa: FBT001
+        """Byte-exact equality with a document's value. Refused (guard `value-type`) on a value of another type."""
+
+    def as_cursor(self, column: Typed) -> Expression:
+        """The value as text that `from_cursor` reads back without loss."""
+
+    def from_cursor(self, column: Typed, value: str) -> Expression:
+        """The value again, with the column's type."""
+
+    def walks_by_time(self, word: str) -> bool:
+        """Tell whether an index on a time column of this type is in the order of time."""
+
+    # ---- the change ----
+
+    def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:
+        """Lock what the query reads against change until the transaction ends."""
+
+    def change(
+        self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
+    ) -> Changed:
+        """Carry the statement out and return keys and counts per tenant, in one round trip where possible."""
+
+    def open_keys(self, block: bytes) -> list[tuple[object, ...]]:
+        """Read what `change` returned as `keys`."""
+
+    def stream(self, connection: Connection, query: sa.Select[Any]) -> AbstractContextManager[Iterator[Sequence[Any]]]:
+        """Stream rows; memory does not grow with them."""
+
+    # ---- fresh eyes ----
+
+    def fresh(self) -> Fresh:
+        """Return this dialect's way to look again, which shares no expression with the methods above."""
+
+
+class Fresh(Protocol):
+    """SQL text for the independent verifier: own words for days, tenants and values."""
+
+    by_day: bool
+    """Whether `day` gives a day to compare inside the database; otherwise values come out and are read here."""
+
+    def day(self, column: str, word: str, time: TimeColumn, zone: str) -> str:
+        """SQL of the local day, NULL where there is none."""
+
+    def read_day(self, value: object, time: TimeColumn, zone: str) -> date | None:
+        """The local day of a value that came out."""
+
+    def text(self, column: str, word: str) -> str:
+        """SQL of the column as text, compared byte by byte."""
+
+    def spell(self, value: str | int | bool) -> str:  # noqa: FBT001
+        """A document's value as `text` would show it."""

@@ -1,0 +1,220 @@
+"""PostgreSQL 13 or newer over psycopg 3: READ COMMITTED, row locks, one binary value of keys per batch."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.adapt import Transformer
+from psycopg.pq import Format
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.pool import NullPool, QueuePool
+
+from lifecycle.core.errors import LifecycleError, Refused, Transient
+from lifecycle.ports.store import Catalogue
+from lifecycle.stores.sql import postgresql_catalogue
+from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Typed
+from lifecycle.stores.sql.postgresql_fresh import PostgresqlFresh
+from lifecycle.stores.sql.postgresql_types import PostgresqlTypes, kind_of
+from lifecycle.stores.sql.tables import our_tables
+
+SCHEMA = "lifecycle"
+_SESSION = (
+    "SET TimeZone = 'UTC'",
+    "SET DateStyle = 'ISO, YMD'",
+    "SET client_min_messages = 'error'",
+    # A paused process gives its locks back; the server ends its session.
+    "SET idle_in_transaction_session_timeout = '5s'",
+    "SET default_transaction_isolation = 'read committed'",
+)
+# Classes and codes of SQLSTATE (PostgreSQL manual, appendix A).
+_READ_ONLY = {"25006"}
+_CONSTRAINT_CLASS = "23"
+_PRIVILEGE = {"42501"}
+_SHAPE_CLASS = "42"
+_BY_KEYS = {"smallint", "integer", "bigint", "uuid", "text", "character varying"}
+
+
+class PostgresqlDialect(PostgresqlTypes):
+    """PostgreSQL with the schema `lifecycle`."""
+
+    name = "postgresql"
+    random_id = "gen_random_uuid()::text"
+
+    def __init__(self) -> None:
+        self.ours = our_tables(SCHEMA, "", sa.Text(collation="C"))
+
+    def engine(self, url: str, *, pooled: bool) -> Engine:
+        """Return an engine over psycopg; the pool checks a connection before it hands it out."""
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        if not parsed.database:
+            raise Refused("the address of this store names no database", guard="address")
+        # Automatic prepared statements would fix a plan that was made for the first, fullest batches.
+        arguments = {"prepare_threshold": None}
+        if pooled:
+            engine = sa.create_engine(
+                parsed,
+                poolclass=QueuePool,
+                pool_size=2,
+                max_overflow=8,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args=arguments,
+            )
+        else:
+            engine = sa.create_engine(parsed, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+        sa.event.listen(engine, "connect", self._set_up)
+        return engine
+
+    @staticmethod
+    def _set_up(connection: Any, record: object) -> None:
+        del record
+        with connection.cursor() as cursor:
+            for statement in _SESSION:
+                cursor.execute(statement)
+        connection.commit()
+
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """Return psycopg's root error."""
+        return (psycopg.Error,)
+
+    def translate(self, error: BaseException) -> LifecycleError:
+        """Keep SQLSTATE and the constraint's name: PostgreSQL's message quotes the row (I23)."""
+        state = getattr(error, "sqlstate", None) or "no SQLSTATE"
+        if state.startswith(_CONSTRAINT_CLASS):
+            diagnosis = error.diag.constraint_name if isinstance(error, psycopg.Error) else None
+            return Refused(f"the constraint {diagnosis or '(unnamed)'} said no (SQLSTATE {state})", guard="constraint")
+        if state in _READ_ONLY:
+            return Refused(f"the server is read-only or a replica (SQLSTATE {state})", guard="read-only")
+        if state in _PRIVILEGE:
+            advice = "Grant the role what deploy/sql lists for it."
+            return Refused(f"our role may not do this (SQLSTATE {state})", guard="privilege", advice=advice)
+        if state.startswith(_SHAPE_CLASS):
+            advice = "Run `lifecycle doctor`: the schema differs from the inventory."
+            return Refused(f"a statement does not fit the schema (SQLSTATE {state})", guard="schema", advice=advice)
+        return Transient(f"PostgreSQL did not answer as it should (SQLSTATE {state})")
+
+    def uncertain(self, error: BaseException) -> bool:
+        """No SQLSTATE, a connection's or an administrator's end: the server may have committed before it went."""
+        state = getattr(error, "sqlstate", None)
+        return state is None or state.startswith(("08", "57P", "58", "XX"))
+
+    def begin(self, connection: Connection, *, lock_timeout_ms: int, statement_timeout_ms: int) -> None:
+        """Set the transaction's timeouts; the driver has begun it with the first statement."""
+        connection.exec_driver_sql(
+            f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}; "
+            f"SET LOCAL statement_timeout = {int(statement_timeout_ms)}"
+        )
+
+    def snapshot(self, connection: Connection) -> None:
+        """REPEATABLE READ READ ONLY; an export may take longer than a statement of a batch."""
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def settle(self, connection: Connection) -> None:
+        """Nothing: dead tuples are autovacuum's, and named as a limit (I32)."""
+
+    def facts(self, connection: Connection) -> Facts:
+        """Read facts; the system identifier only where our role may."""
+        row = connection.exec_driver_sql(
+            "SELECT current_setting('server_version') AS version, clock_timestamp() AS clock, "
+            "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only, "
+            "current_setting('is_superuser') AS superuser, "
+            "CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN "
+            "(SELECT system_identifier::text FROM pg_catalog.pg_control_system()) ELSE '' END AS system, "
+            "(SELECT oid::text FROM pg_catalog.pg_database WHERE datname = current_database()) AS database"
+        ).one()
+        url = connection.engine.url
+        alias = f"{url.host or ''}:{url.port or 5432}/{url.database}"
+        more = {"superuser": row.superuser}
+        return Facts(row.version, row.read_only, row.clock, f"{row.system}/{row.database}", alias, more)
+
+    def prepared(self, connection: Connection) -> bool:
+        """Tell whether our fence table exists."""
+        return connection.exec_driver_sql("SELECT to_regclass('lifecycle.fence') IS NOT NULL").scalar_one() is True
+
+    def catalogue(self, connection: Connection) -> Catalogue:
+        """Read pg_catalog."""
+        return postgresql_catalogue.read(connection, SCHEMA)
+
+    def default_schema(self, connection: Connection) -> str | None:
+        """Return the first schema of the role's search path that exists."""
+        found: str | None = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+        return found
+
+    def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:
+        """FOR SHARE: nobody moves a parent to another tenant while its children go."""
+        locked = query.with_for_update(read=True).subquery()
+        connection.execute(sa.select(sa.func.count()).select_from(locked))
+
+    def change(
+        self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
+    ) -> Changed:
+        """One statement, one row, binary: arrays of keys whose bytes nobody decodes here."""
+        names = [f"k{number}" for number in range(len(keys))]
+        returned = [self._key(key).label(name) for key, name in zip(keys, names, strict=True)]
+        if tenant is not None:
+            returned.append(self.tenant_text(tenant).label("tenant"))
+        changed = statement.returning(*returned).cte("changed")
+        wanted: list[sa.ColumnElement[Any]] = [sa.func.array_agg(changed.c[name]) for name in names]
+        if tenant is not None:
+            wanted += self._per_tenant(changed)
+        query = sa.select(sa.func.count(), *wanted).select_from(changed)
+        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        driver = connection.connection.driver_connection
+        if driver is None:
+            raise Transient("the connection is gone")
+        with driver.cursor(binary=True) as cursor:
+            cursor.execute(compiled.string, compiled.params)
+            return self._read(cursor, len(keys), with_tenants=tenant is not None)
+
+    @staticmethod
+    def _per_tenant(changed: sa.CTE) -> list[sa.ColumnElement[Any]]:
+        counts = sa.select(changed.c.tenant, sa.func.count().label("n")).group_by(changed.c.tenant).subquery("counts")
+        return [
+            sa.select(sa.func.array_agg(counts.c.tenant)).scalar_subquery(),
+            sa.select(sa.func.array_agg(counts.c.n)).scalar_subquery(),
+        ]
+
+    @staticmethod
+    def _key(key: Typed) -> sa.ColumnElement[Any]:
+        return key.expression if kind_of(key.word) in _BY_KEYS else sa.cast(key.expression, sa.Text())
+
+    @staticmethod
+    def _read(cursor: psycopg.Cursor[Any], width: int, *, with_tenants: bool) -> Changed:
+        result = cursor.pgresult
+        if result is None or result.ntuples != 1:
+            raise Transient("the change gave no answer")
+        count = int.from_bytes(result.get_value(0, 0) or b"\0")
+        arrays = [result.get_value(0, column + 1) or b"" for column in range(width)]
+        block = b"".join(struct.pack("!IQ", result.ftype(n + 1), len(raw)) + raw for n, raw in enumerate(arrays))
+        tenants: dict[str, int] = {}
+        if with_tenants and count:
+            row = cursor.fetchone()
+            tenants = dict(zip(row[-2], row[-1], strict=True)) if row is not None else {}
+        return Changed(count, block, tenants)
+
+    def open_keys(self, block: bytes) -> list[tuple[object, ...]]:
+        """Decode the arrays by their type ids; no server is needed."""
+        columns: list[list[object]] = []
+        loaders = Transformer()
+        place = 0
+        while place < len(block):
+            oid, length = struct.unpack_from("!IQ", block, place)
+            raw = block[place + 12 : place + 12 + length]
+            columns.append(list(loaders.get_loader(oid, Format.BINARY).load(raw)) if raw else [])
+            place += 12 + length
+        return list(zip(*columns, strict=True))
+
+    @contextmanager
+    def stream(self, connection: Connection, query: sa.Select[Any]) -> Iterator[Iterator[Sequence[Any]]]:
+        """A server-side cursor, read in parts."""
+        with connection.execution_options(stream_results=True, max_row_buffer=2000).execute(query) as result:
+            yield (tuple(row) for part in result.partitions(2000) for row in part)
+
+    def fresh(self) -> Fresh:
+        """Return the verifier's words."""
+        return PostgresqlFresh()

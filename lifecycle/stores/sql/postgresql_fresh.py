@@ -1,0 +1,70 @@
+"""PostgreSQL for the verifier: the day of each row by the server's own calendar, compared as a day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from lifecycle.core.inventory import TimeColumn
+
+_TIME = r"^[12]\d{3}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):?[0-5]\d)?)?$"
+_AWARE = r"(Z|[+-]\d\d:?\d\d)$"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+class PostgresqlFresh:
+    """Decides days inside the database."""
+
+    by_day = True
+
+    def day(self, column: str, word: str, time: TimeColumn, zone: str) -> str:
+        """SQL of the local day, NULL where there is none."""
+        at = _quoted(zone)
+        if time.encoding == "date":
+            return f"CASE WHEN isfinite({column}) THEN {column} END"
+        if time.encoding in {"epoch-s", "epoch-ms"}:
+            seconds = f"{column} / 1000.0" if time.encoding == "epoch-ms" else f"{column}::numeric"
+            # Beyond these the server's calendar ends; nothing there is believable anyway.
+            return f"CASE WHEN {column}::numeric BETWEEN -1e11 AND 2e14 THEN {self._epoch_day(seconds, at)} END"
+        if time.encoding == "iso-text":
+            return self._text_day(f"({column}::text COLLATE \"C\")", time, at)
+        home = time.zone if time.encoding == "local" else "UTC"
+        instant = column if word.endswith("with time zone") else f"({column} AT TIME ZONE {_quoted(home or 'UTC')})"
+        return f"CASE WHEN isfinite({column}) THEN ({instant} AT TIME ZONE {at})::date END"
+
+    @staticmethod
+    def _epoch_day(seconds: str, at: str) -> str:
+        return (
+            f"(SELECT CASE WHEN e.s BETWEEN -2e9 AND 2e11 THEN "
+            f"((timestamptz 'epoch' + e.s * interval '1 second') AT TIME ZONE {at})::date END "
+            f"FROM (SELECT floor({seconds}) AS s) AS e)"
+        )
+
+    @staticmethod
+    def _text_day(column: str, time: TimeColumn, at: str) -> str:
+        month = f"to_date(substr({column}, 1, 7) || '-01', 'YYYY-MM-DD')"
+        last = f"extract(day FROM {month} + interval '1 month' - interval '1 day')"
+        real = f"substr({column}, 6, 2) BETWEEN '01' AND '12' AND substr({column}, 9, 2) BETWEEN '01' AND '31'"
+        home = _quoted(time.zone or "UTC")
+        return (
+            f"CASE WHEN {column} ~ '{_TIME}' THEN CASE WHEN {real} THEN CASE WHEN substr({column}, 9, 2)::int <= {last} "
+            f"THEN CASE WHEN length({column}) = 10 THEN {column}::date "
+            f"WHEN {column} ~ '{_AWARE}' THEN ({column}::timestamptz AT TIME ZONE {at})::date "
+            f"ELSE (({column}::timestamp AT TIME ZONE {home}) AT TIME ZONE {at})::date END END END END"
+        )
+
+    def read_day(self, value: object, time: TimeColumn, zone: str) -> date | None:
+        """The day that came out."""
+        del time, zone
+        return value if isinstance(value, date) else None
+
+    def text(self, column: str, word: str) -> str:
+        """Text, compared byte by byte."""
+        del word
+        return f'({column}::text COLLATE "C")'
+
+    def spell(self, value: str | int | bool) -> str:  # noqa: FBT001
+        """Booleans are spelled as PostgreSQL's text form has them."""
+        return value if isinstance(value, str) else str(value).lower()

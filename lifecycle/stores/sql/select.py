@@ -1,0 +1,175 @@
+"""Selections as queries: what counts, plans, walks and changes share, so that they mean the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.selectable import FromClause
+
+from lifecycle.core.errors import Refused
+from lifecycle.core.inventory import Dataset
+from lifecycle.core.selection import Bound, GroupScope
+from lifecycle.ports.store import Counted, Found, Json, Oddities
+from lifecycle.stores.sql.catalogue import World
+from lifecycle.stores.sql.compile import Compiler
+from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
+
+
+class Selected:
+    """A bound selection over one occurrence of its table."""
+
+    def __init__(self, dialect: Dialect, world: World, bound: Bound, *, alias: str | None = None) -> None:
+        """Resolve the dataset; nothing is read yet."""
+        self.dialect = dialect
+        self.bound = bound
+        self.shape = world.shape(bound.selection.dataset)
+        table = self.shape.clause()
+        self.source: FromClause = table if alias is None else table.alias(alias)
+        self.table = table
+        self.compiler = Compiler(dialect, world, self.shape, self.source)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset."""
+        return self.shape.dataset
+
+    def scope(self) -> list[Truth]:
+        """Scope and the dataset's own restriction: whose rows, due or not, held or not."""
+        return [self.compiler.scope(self.bound), *(self.compiler.condition(c) for c in self.dataset.only)]
+
+    def where(self, *, respect_holds: bool = True) -> list[Truth]:
+        """Everything that makes a row selected."""
+        selection = self.bound.selection
+        truths = [*self.scope(), *(self.compiler.before(b) for b in selection.due)]
+        truths += [self.compiler.condition(c) for c in selection.only]
+        truths += [sa.not_(self.compiler.referenced_by(name)) for name in selection.unreferenced_by]
+        if respect_holds:
+            truths.append(sa.not_(self.compiler.held()))
+        return truths
+
+    def changing(self) -> list[Truth]:
+        """Everything that makes a row changeable now: children of the same table go first."""
+        if not self.bound.selection.respect_holds:
+            raise Refused("only a count may look past holds", guard="holds")
+        truths = self.where()
+        if self.compiler.refers_inside():
+            truths.append(sa.not_(self.compiler.has_children_inside()))
+        return truths
+
+    def keys(self) -> tuple[Typed, ...]:
+        """The key's columns."""
+        return self.shape.keys(self.source)
+
+    def oldest(self) -> Expression:
+        """An aggregate: the first due time's least day, NULL without one."""
+        due = self.bound.selection.due
+        if not due:
+            return sa.null()
+        column, time = self.compiler.time(due[0].time)
+        return self.dialect.oldest(column, time, due[0].zone)
+
+
+def count(connection: Connection, selected: Selected) -> tuple[int, date | None]:
+    """Count the selected rows and find the oldest."""
+    truths = selected.where(respect_holds=selected.bound.selection.respect_holds)
+    query = sa.select(sa.func.count(), selected.oldest()).select_from(selected.source).where(*truths)
+    items, oldest = connection.execute(query).one()
+    return items, as_day(oldest)
+
+
+def cascades(connection: Connection, world: World, selected: Selected, truths: Sequence[Truth]) -> dict[str, int]:
+    """Count, for each declared ON DELETE path, the rows that hang on the rows of `selected` where `truths` hold."""
+    found: dict[str, int] = {}
+    for child, key in world.cascaded(selected.dataset):
+        other = world.shape(child.id).clause().alias("child")
+        link = [other.c[a] == selected.source.c[b] for a, b in zip(key.columns, key.to_columns, strict=True)]
+        hangs = sa.exists(sa.select(sa.literal(1)).select_from(selected.source).where(*link, *truths))
+        items = connection.execute(sa.select(sa.func.count()).select_from(other).where(hangs)).scalar_one()
+        found[child.id] = found.get(child.id, 0) + items
+    return found
+
+
+def counted(connection: Connection, dialect: Dialect, world: World, bound: Bound) -> Counted:
+    """Count what the selection selects, and what declared cascades take along."""
+    selected = Selected(dialect, world, bound)
+    items, oldest = count(connection, selected)
+    if not selected.dataset.cascades:
+        return Counted(items, oldest)
+    inner = Selected(dialect, world, bound, alias="parent")
+    truths = inner.where(respect_holds=bound.selection.respect_holds)
+    return Counted(items, oldest, cascades(connection, world, inner, truths))
+
+
+def oddities(connection: Connection, dialect: Dialect, world: World, bound: Bound) -> Oddities:
+    """Count what no rule may touch. Tenants that nobody knows are counted for group scopes."""
+    selected = Selected(dialect, world, bound)
+    compiler, own = selected.compiler, [selected.compiler.condition(c) for c in selected.dataset.only]
+
+    def rows(*truths: Truth) -> int:
+        query = sa.select(sa.func.count()).select_from(selected.source).where(*truths)
+        found: int = connection.execute(query).scalar_one()
+        return found
+
+    due = bound.selection.due
+    undatable = rows(*selected.scope(), sa.or_(*(sa.not_(compiler.datable(b)) for b in due))) if due else 0
+    unattributed = null_tenant = 0
+    if isinstance(bound.selection.scope, GroupScope):
+        unattributed = rows(*own, compiler.attached(), sa.not_(compiler.known()))
+        if selected.dataset.tenant.nulls == "refuse":
+            null_tenant = rows(*own, sa.not_(compiler.attached()))
+    return Oddities(undatable, unattributed, 0, null_tenant)
+
+
+def find(connection: Connection, dialect: Dialect, world: World, bound: Bound, after: Json, limit: int) -> list[Found]:
+    """Return keys in key order; each key is the next call's `after`."""
+    if limit < 1:
+        raise Refused("a page has at least one item", guard="limit")
+    selected = Selected(dialect, world, bound)
+    keys = selected.keys()
+    truths = selected.where()
+    if after is not None:
+        truths.append(beyond(dialect, keys, texts(after)))
+    columns: list[Expression] = [dialect.as_cursor(key) for key in keys]
+    due = bound.selection.due
+    if due:
+        column, time = selected.compiler.time(due[0].time)
+        columns.append(dialect.oldest(column, time, due[0].zone))
+    else:
+        columns.append(sa.null())
+    expressions = [key.expression for key in keys]
+    query = sa.select(*columns).select_from(selected.source).where(*truths)
+    # The key is unique: each group is one row, and the aggregate is that row's day.
+    query = query.group_by(*expressions).order_by(*expressions).limit(limit)
+    return [Found(tuple(row[:-1]), as_day(row[-1])) for row in connection.execute(query)]
+
+
+def beyond(dialect: Dialect, columns: Sequence[Typed], values: Sequence[str]) -> Truth:
+    """(columns) > (values), compared as a row."""
+    return sa.tuple_(*(c.expression for c in columns)) > _row(dialect, columns, values)
+
+
+def up_to(dialect: Dialect, columns: Sequence[Typed], values: Sequence[str]) -> Truth:
+    """(columns) <= (values), compared as a row."""
+    return sa.tuple_(*(c.expression for c in columns)) <= _row(dialect, columns, values)
+
+
+def _row(dialect: Dialect, columns: Sequence[Typed], values: Sequence[str]) -> sa.Tuple:
+    if len(columns) != len(values):
+        raise Refused("a cursor of another walk", guard="bounds")
+    return sa.tuple_(*(dialect.from_cursor(c, v) for c, v in zip(columns, values, strict=True)))
+
+
+def texts(cursor: Json) -> list[str]:
+    """Read a cursor's values. Refused (guard `bounds`) on anything but a list of texts."""
+    if not isinstance(cursor, list | tuple) or not cursor or not all(isinstance(part, str) for part in cursor):
+        raise Refused("a cursor of another walk", guard="bounds")
+    return [str(part) for part in cursor]
+
+
+def as_day(value: Any) -> date | None:
+    """Read an aggregate's day: a date, ISO text, or nothing."""
+    return date.fromisoformat(value) if isinstance(value, str) else value

@@ -1,0 +1,126 @@
+"""Our own tables inside a target: fence, holds, tenants, receipts, migrations; and how they are made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import Dialect as SqlAlchemyDialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from lifecycle.core.errors import Refused
+from lifecycle.ports.store import Fence
+
+VERSION = 1
+DEPLOYMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class OurTables:
+    """The five tables, under the dialect's schema or prefix."""
+
+    metadata: sa.MetaData
+    fence: sa.Table
+    hold: sa.Table
+    tenant: sa.Table
+    receipt: sa.Table
+    migration: sa.Table
+
+
+def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) -> OurTables:
+    """Describe our tables. `text` compares byte-exact in the dialect."""
+    metadata = sa.MetaData(schema=schema)
+    fence = sa.Table(
+        f"{prefix}fence",
+        metadata,
+        sa.Column("id", sa.SmallInteger, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+        sa.Column("deployment", text, nullable=False),
+        sa.Column("identity", text, nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("hold_version", sa.BigInteger, nullable=False),
+        sa.Column("stopped", sa.Boolean, nullable=False),
+        sa.Column("checkpoint", sa.Text),
+    )
+    hold = sa.Table(
+        f"{prefix}hold",
+        metadata,
+        sa.Column("hold", text, nullable=False),
+        # A NULL here would turn a look-up into "nothing is held": the column cannot hold one.
+        sa.Column("tenant", text, nullable=False),
+        sa.Column("dataset", text),
+    )
+    sa.Index(f"{prefix}hold_tenant", hold.c.tenant)
+    tenant = sa.Table(
+        f"{prefix}tenant",
+        metadata,
+        sa.Column("id", text, primary_key=True),
+        sa.Column("grp", text, nullable=False),
+    )
+    receipt = sa.Table(
+        f"{prefix}receipt",
+        metadata,
+        sa.Column("batch_id", text, primary_key=True),
+        sa.Column("state", text, sa.CheckConstraint("state IN ('open', 'done', 'void')"), nullable=False),
+        sa.Column("deleted", sa.BigInteger, nullable=False),
+        sa.Column("cascaded", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text),
+        sa.Column("sealed", sa.LargeBinary),
+        sa.Column("checkpoint", sa.Text),
+    )
+    migration = sa.Table(
+        f"{prefix}migration",
+        metadata,
+        sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    )
+    return OurTables(metadata, fence, hold, tenant, receipt, migration)
+
+
+def statements(ours: OurTables, deployment: str, dialect: SqlAlchemyDialect, random_id: str) -> list[str]:
+    """Return the statements that make tables and fence row; each does nothing where its object exists."""
+    if not DEPLOYMENT.fullmatch(deployment):
+        raise Refused("a deployment's id is made of small letters, digits, dot and hyphen", guard="deployment")
+    quote = dialect.identifier_preparer.format_table
+    made: list[str] = []
+    if ours.metadata.schema is not None:
+        made.append(f"CREATE SCHEMA IF NOT EXISTS {dialect.identifier_preparer.quote(ours.metadata.schema)}")
+    for table in ours.metadata.sorted_tables:
+        made.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip())
+        made += [
+            str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)).strip()
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
+        ]
+    # The deployment's id was matched against its pattern: no quote can be in it.
+    made.append(
+        f"INSERT INTO {quote(ours.fence)} (id, deployment, identity, epoch, hold_version, stopped) "  # noqa: S608
+        f"VALUES (1, '{deployment}', {random_id}, 0, 0, false) ON CONFLICT DO NOTHING"
+    )
+    made.append(
+        f"INSERT INTO {quote(ours.migration)} (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING"  # noqa: S608
+    )
+    return made
+
+
+def read_fence(connection: Connection, ours: OurTables, *, lock: sa.ForUpdateArg | None = None) -> Fence | None:
+    """Read the fence row, or None when it is missing. The tables must exist."""
+    query = sa.select(ours.fence).where(ours.fence.c.id == 1)
+    if lock is not None:
+        query = query.with_for_update(read=lock.read)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Fence(row.deployment, row.epoch, row.hold_version, row.stopped, row.checkpoint)
+
+
+def insert_receipt(connection: Connection, ours: OurTables, batch_id: str, state: str) -> bool:
+    """Insert a receipt and tell whether it is ours; False when one is there.
+
+    Waits for a transaction that holds the same key: a batch and its void cannot both win.
+    """
+    quoted = connection.dialect.identifier_preparer.format_table(ours.receipt)
+    statement = sa.text(
+        f"INSERT INTO {quoted} (batch_id, state, deleted, cascaded) "  # noqa: S608 - our own table's name
+        "VALUES (:batch_id, :state, 0, '{}') ON CONFLICT DO NOTHING"
+    )
+    return connection.execute(statement, {"batch_id": batch_id, "state": state}).rowcount == 1

@@ -1,0 +1,1 @@
+"""Contract suites, fakes and failpoint drivers, shipped for the authors of stores."""

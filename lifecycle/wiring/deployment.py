@@ -1,0 +1,140 @@
+"""From a folder to a deployment: settings, documents, keys, state and stores become one value for the flow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import lifecycle
+from lifecycle.core.errors import InvalidDocument
+from lifecycle.core.settings import Settings
+from lifecycle.documents import load, load_operators, load_tenants, read_policy
+from lifecycle.flow import offboard
+from lifecycle.flow.deployment import Deployment, Limits
+from lifecycle.flow.journal import open_log
+from lifecycle.ports.clock import Clock, SystemClock
+from lifecycle.ports.failpoint import Failpoint, no_failpoint
+from lifecycle.ports.store import Store
+from lifecycle.state import open_state
+from lifecycle.wiring import keys, secrets
+from lifecycle.wiring.kinds import open_store
+from lifecycle.wiring.outside import CheckpointFile, StopFile
+
+SETTINGS_FILE = "lifecycle.yaml"
+FOLDER_VARIABLE = "LIFECYCLE_DIR"
+StoreWrapper = Callable[[Store], Store]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What tests and the demo replace: the clock and the failpoint. `stores` restricts which stores are opened."""
+
+    clock: Clock | None = None
+    failpoint: Failpoint = no_failpoint
+    stores: tuple[str, ...] | None = None
+
+
+def folder_of(argument: str | None) -> Path:
+    """Return the deployment's folder: the argument, the environment, or the working directory."""
+    return Path(argument or os.environ.get(FOLDER_VARIABLE) or ".").resolve()
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read `lifecycle.yaml`. Raises InvalidDocument with positions, or when there is none."""
+    path = folder / SETTINGS_FILE
+    if not path.exists():
+        msg = f"there is no {SETTINGS_FILE} in {folder}"
+        raise InvalidDocument(msg, advice="Name the deployment's folder with --dir, or make one with `lifecycle init`.")
+    document = load(path, "settings", file=SETTINGS_FILE).document
+    assert isinstance(document, Settings)  # noqa: S101 - the loader was asked for this kind
+    return document
+
+
+def state_url(settings: Settings, folder: Path) -> str:
+    """Return the state's address; a relative SQLite path is taken from the folder."""
+    url = settings.state.url or secrets.read(settings.state, folder, "state")
+    return _absolute(url, folder)
+
+
+@contextmanager
+def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Deployment]:
+    """Open everything, check the log against its outside checkpoint, and close everything at the end.
+
+    Raises:
+        InvalidDocument: settings, documents or keys. Refused: the state's schema, or kinds that are not built.
+        Corrupt: the log contradicts the checkpoint outside the database.
+    """
+    settings = read_settings(folder)
+    files = read_policy(folder / settings.policies, inventory=folder / settings.inventory)
+    operators = load_operators(folder / settings.operators)
+    used = keys.load(folder / settings.keys)
+    state = open_state(state_url(settings, folder))
+    opened: dict[str, Store] = {}
+    clock = options.clock or SystemClock()
+    try:
+        for entry in files.policy.inventory.stores:
+            if options.stores is None or entry.id in options.stores:
+                url = _absolute(secrets.read(entry.address, folder, f"store {entry.id}"), folder)
+                opened[entry.id] = open_store(
+                    entry,
+                    files.policy.inventory.in_store(entry.id),
+                    url,
+                    settings.deployment,
+                    failpoint=options.failpoint,
+                    clock=options.clock,
+                )
+        deployment = Deployment(
+            id=settings.deployment,
+            origin=settings.origin,
+            policy=files.policy,
+            documents=tuple(
+                _document(loaded.kind, loaded.id, loaded.version, loaded.digest) for loaded in files.documents
+            ),
+            stores=opened,
+            state=state,
+            clock=clock,
+            keys=used,
+            operators=operators,
+            outside=CheckpointFile(folder / settings.checkpoint),
+            kill=StopFile(folder / settings.stop_file),
+            folder=folder,
+            limits=_limits(settings),
+            failpoint=options.failpoint,
+            tool_version=lifecycle.__version__,
+        )
+        open_log(deployment)
+        if settings.tenants is not None:
+            offboard.sync(deployment, list(load_tenants(folder / settings.tenants)))
+        yield deployment
+    finally:
+        for store in opened.values():
+            store.close()
+        state.close()
+
+
+def _document(kind: str, name: str, version: str, digest: str) -> Mapping[str, str]:
+    return {"kind": kind, "id": name, "version": version or "-", "hash": digest}
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        most_items=limits.most_items,
+        margin_days=limits.margin_days,
+        late_least=limits.late_least,
+        first_batch=limits.first_batch,
+        least_batch=limits.least_batch,
+        most_batch=limits.most_batch,
+        clock_spread_seconds=limits.clock_spread_seconds,
+    )
+
+
+def _absolute(url: str, folder: Path) -> str:
+    """Return the address with a relative SQLite path made absolute."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{folder / url.removeprefix(prefix)}"
+    return url

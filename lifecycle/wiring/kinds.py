@@ -1,0 +1,62 @@
+"""Kinds of stores: the only place that names concrete ones. A known kind that is not built yet is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+from lifecycle.core.errors import Refused
+from lifecycle.core.inventory import Dataset, StoreEntry
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.failpoint import Failpoint
+from lifecycle.ports.store import Store
+from lifecycle.stores.sql import SqlStore
+
+BUILT = ("sql",)
+LATER = ("s3", "files", "rest")
+TENANCIES = ("column", "path", "none")
+ENTRY_POINT = "lifecycle.stores"
+
+
+def open_store(
+    entry: StoreEntry,
+    datasets: Sequence[Dataset],
+    url: str,
+    deployment: str,
+    *,
+    failpoint: Failpoint,
+    clock: Clock | None,
+) -> Store:
+    """Return the store of an inventory entry.
+
+    Raises:
+        Refused: its kind, a tenancy or a reference of its datasets validates but is not built yet.
+    """
+    _refuse_unbuilt(entry, datasets)
+    if entry.kind == "sql":
+        return SqlStore(entry.id, url, datasets, deployment=deployment, failpoint=failpoint, clock=clock)
+    for point in entry_points(group=ENTRY_POINT):
+        if point.name == entry.kind:
+            store: Store = point.load()(entry.id, url, datasets, deployment=deployment, failpoint=failpoint)
+            return store
+    raise Refused(
+        f"store {entry.id}: the kind {entry.kind} is known, but not built yet",
+        guard="not-built",
+        advice="Take the store out of this deployment's inventory, or install a package that serves the kind.",
+    )
+
+
+def _refuse_unbuilt(entry: StoreEntry, datasets: Sequence[Dataset]) -> None:
+    for dataset in datasets:
+        if dataset.tenant.by not in TENANCIES:
+            raise Refused(
+                f"dataset {dataset.id} (store {entry.id}): tenancy by {dataset.tenant.by} is not built yet",
+                guard="not-built",
+                advice="Leave the dataset out of this deployment's inventory until a version serves it.",
+            )
+        if dataset.references:
+            raise Refused(
+                f"dataset {dataset.id} (store {entry.id}) references objects; that is not built yet",
+                guard="not-built",
+                advice="Leave the reference out; the objects then stay, and coverage of their store is yours.",
+            )

@@ -1,0 +1,85 @@
+"""What a second process does to a state: run by the tests, killed by them, or killing itself.
+
+    python -m tests.state.child VERB URL …
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+
+from sqlalchemy import event
+
+from lifecycle.core.errors import LifecycleError
+from lifecycle.state import SqlState, open_state
+from tests.state import sample
+
+
+def write(url: str, count: str, name: str) -> None:
+    """Append `count` transactions, each acknowledged on stdout once it is durable."""
+    state = open_state(url)
+    print("ready", flush=True)
+    for number in range(int(count)):
+        sample.step(state, name, number)
+        print(number, flush=True)
+    state.close()
+
+
+def die(url: str, statement: str) -> None:
+    """Kill this process just before its n-th statement (COMMIT counts as one)."""
+    state = open_state(url)
+    left = [int(statement)]
+
+    def count(*_arguments: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(state._engine, "before_cursor_execute", count)
+    event.listen(state._engine, "commit", count)
+    for number in range(2):
+        sample.step(state, "job-d", number)
+        print(number, flush=True)
+
+
+def lead(url: str) -> None:
+    """Hold the leader's lock until killed."""
+    state = open_state(url)
+    with state.exclusive() as epoch:
+        print(epoch, flush=True)
+        signal.pause()
+
+
+def fill(url: str, limit: str) -> None:
+    """Write until the file may not grow any more, then say what the state holds."""
+    state = open_state(url)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), hard))
+    done = _until_failure(state)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    print(f"{done} {state.size()}", flush=True)
+
+
+def _until_failure(state: SqlState) -> str:
+    for number in range(100_000):
+        try:
+            sample.step(state, "job-f", number)
+        except LifecycleError as error:
+            return f"{type(error).__name__} {number}"
+    return "none 0"
+
+
+def read(url: str) -> None:
+    """Walk through all entries; print their number and by how many KiB the process grew."""
+    state = open_state(url)
+    next(state.entries())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    count = sum(1 for _ in state.entries())
+    print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, flush=True)
+
+
+if __name__ == "__main__":
+    {"write": write, "die": die, "lead": lead, "fill": fill, "read": read}[sys.argv[1]](*sys.argv[2:])
