@@ -14,7 +14,6 @@ from typing import Literal
 from lifecycle.core.calendar import add
 from lifecycle.core.duty import Duty, duties, processor_cutoffs
 from lifecycle.core.effective import Effective, EffectiveRule
-from lifecycle.core.errors import InvalidDocument
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.obligation import DEFAULT_MARGIN_DAYS, before
 from lifecycle.core.period import ONE_DAY
@@ -26,12 +25,16 @@ from lifecycle.core.tenant import Tenant, TenantState
 
 @dataclass(frozen=True, slots=True)
 class OpenWindow:
-    """One pick-up period. `last_day`: the day through which it runs; None while a promised return is not delivered."""
+    """One pick-up period. `last_day`: the day through which it runs; None while a promised return is not delivered.
+
+    `waived`: the tenant's instruction ended it earlier.
+    """
 
     id: str
     label: Label
     source: str
     last_day: date | None
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +170,13 @@ def offboarding_obligations(
     belong to no tenant are left to the rules.
     """
     line = timeline(policy, effective, tenant, today, returned_on=returned_on)
-    if line.due_from is None or not (preview or line.is_due(today)):
-        return []
-    steps = []
+    found = []
     for dataset in policy.inventory.datasets:
         rules = effective.offboarding_rules(dataset.category)
-        if rules and dataset.tenant.by != "none":
-            steps.append(_step(policy, effective, dataset, rules, line, today))
-    return [step for step in steps if preview or step.due_from <= today]
+        begins = due_from(line, rules) if rules and dataset.tenant.by != "none" else None
+        if begins is not None and (preview or begins <= today):
+            found.append(_step(policy, effective, dataset, rules, line, begins, today))
+    return found
 
 
 def next_state(tenant: Tenant, today: date, *, awaiting_choice: bool, progress: Progress = Progress()) -> TenantState:
@@ -207,17 +209,15 @@ def _by_dates(tenant: Tenant, today: date, *, awaiting_choice: bool) -> TenantSt
 def _windows(
     policy: Policy, effective: Effective, tenant: Tenant, end: date, returned_on: date | None
 ) -> Iterator[OpenWindow]:
-    waived = None if tenant.window_waived_on is None else max(tenant.window_waived_on, end)
-
-    def last(day: date, *, waivable: bool = True) -> date:
-        return min(day, waived) if waived is not None and waivable else day
-
+    waiver = date.max if tenant.window_waived_on is None else max(tenant.window_waived_on, end)
     for window in effective.windows:
-        yield OpenWindow(window.id, "clause", window.clause, last(window.keep.after(end)))
+        day = window.keep.after(end)
+        yield OpenWindow(window.id, "clause", window.clause, min(day, waiver), waived=waiver < day)
     for floor in (floor for statutes in policy.statutes for floor in statutes.retrieval):
         day = floor.period.after(end)
         if effective.data_act.applies and floor.valid_from <= day:
-            yield OpenWindow(floor.id, "statute", floor.citation, last(day, waivable=floor.waivable))
+            waived = floor.waivable and waiver < day
+            yield OpenWindow(floor.id, "statute", floor.citation, waiver if waived else day, waived=waived)
     if tenant.choice == "return":
         inspection = policy.operator.readings.delivery_inspection
         through = None if returned_on is None else inspection.after(max(returned_on, end))
@@ -253,7 +253,9 @@ def _reasons(
     keeps |= {floor.id: str(floor.period) for statutes in policy.statutes for floor in statutes.retrieval}
     for window in windows:
         day = None if window.last_day is None else window.last_day + ONE_DAY
-        note = "the promised return is not delivered yet" if day is None else None
+        note = "ended earlier by the tenant's instruction" if window.waived else None
+        if day is None:
+            note = "the promised return is not delivered yet"
         yield Reason("floor", day, keeps.get(window.id), "contract-end", window.label, window.source, note=note)
     if not effective.data_act.applies:
         for floor in (floor for statutes in policy.statutes for floor in statutes.retrieval):
@@ -293,18 +295,31 @@ def _rule_reasons(rule: EffectiveRule, base: date, end: date, *, awaiting: bool)
         )
 
 
+def due_from(line: Timeline, rules: tuple[EffectiveRule, ...]) -> date | None:
+    """Return the first day on which these offboarding rules delete; None while the timeline waits or has no end.
+
+    A floor of theirs postpones it, unless their own ceiling cannot wait for it.
+    """
+    end, base = line.contract_end, line.counts_from
+    if end is None or base is None or line.due_from is None:
+        return None
+    ceiling = min((_ceiling(rule, base, end) or date.max for rule in rules), default=date.max)
+    floors = [add(_counted_from(rule, base, end), rule.keep.periods) + ONE_DAY for rule in rules if rule.keep]
+    return max((line.due_from, *(day for day in floors if day < ceiling)))
+
+
 def _step(
     policy: Policy,
     effective: Effective,
     dataset: Dataset,
     rules: tuple[EffectiveRule, ...],
     line: Timeline,
+    begins: date,
     today: date,
 ) -> OffboardingStep:
-    end, base, due_from = _dates(line)
-    ceilings = {rule.id: _ceiling(rule, base, end) or date.max for rule in rules}
-    rule = min(rules, key=lambda r: (ceilings[r.id], r.id))
-    floors = [add(_counted_from(r, base, end), r.keep.periods) + ONE_DAY for r in rules if r.keep is not None]
+    last_day = line.contract_end or begins
+    # The rule that is named is the one with the strictest promise; several of one category all end in the same step.
+    rule = min(rules, key=lambda r: (r.gone_by is None, r.gone_by.least_days() if r.gone_by else 0, r.id))
     cutoffs = processor_cutoffs(policy, dataset, today)
     return OffboardingStep(
         dataset=dataset.id,
@@ -315,18 +330,10 @@ def _step(
         own=rule.own is not None,
         action=rule.action,
         due=tuple(before(dataset, time, day, effective.zone, today) for time, day in sorted(cutoffs.items())),
-        kept=tuple(_kept(duty, today, end) for duty in duties(policy, dataset, today) if _survives(duty)),
-        # Rank: a floor that the ceiling cannot wait for gives way.
-        due_from=max((due_from, *(day for day in floors if day < ceilings[rule.id]))),
+        kept=tuple(_kept(duty, today, last_day) for duty in duties(policy, dataset, today) if _survives(duty)),
+        due_from=begins,
         delete_by=line.delete_by,
     )
-
-
-def _dates(line: Timeline) -> tuple[date, date, date]:
-    """Return contract end, the day deletion counts from, and its first day, of a timeline that has them."""
-    if line.contract_end is None or line.counts_from is None or line.due_from is None:
-        raise InvalidDocument("a contract without an end, or one that waits, has no offboarding steps")
-    return line.contract_end, line.counts_from, line.due_from
 
 
 def _survives(duty: Duty) -> bool:

@@ -17,7 +17,7 @@ from lifecycle.core.effective import Effective, EffectiveRule, Figure, Lost
 from lifecycle.core.hold import Hold
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.obligation import DEFAULT_MARGIN_DAYS
-from lifecycle.core.offboarding import Timeline, timeline
+from lifecycle.core.offboarding import Timeline, due_from, timeline
 from lifecycle.core.period import ONE_DAY, Period
 from lifecycle.core.policy import Policy
 from lifecycle.core.reason import Label, Reason
@@ -28,10 +28,11 @@ __all__ = ["Label", "Reason", "Window", "deletable", "window_of"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`earliest`: the first day on which the datum may be deleted; None while nobody can say, or nothing deletes it.
+    """`earliest`: the first day on which no floor keeps the datum; None while nobody can say.
 
     `latest`: the day before whose beginning it must be gone; None without a ceiling or while a hold suspends it.
-    `due`: the first day on which a run deletes it, the margin counted in. `conflict`: what rank had to decide.
+    `due`: the first day on which a run deletes it, the margin counted in; None while nothing does. `conflict`: what
+    rank had to decide.
     """
 
     earliest: date | None
@@ -42,8 +43,8 @@ class Window:
 
 
 def deletable(window: Window, day: date) -> bool:
-    """Tell whether deleting the datum on that day breaks no floor. Unknown means no."""
-    return window.earliest is not None and window.earliest <= day
+    """Tell whether some rule deletes the datum and no floor forbids it on that day. Unknown means no."""
+    return window.due is not None and window.earliest is not None and window.earliest <= day
 
 
 def window_of(
@@ -64,7 +65,8 @@ def window_of(
     never comes due (I9). Raises Refused as `duty.duties` does.
     """
     line = timeline(policy, effective, tenant, today, returned_on=returned_on)
-    leaving = dataset.tenant.by != "none" and bool(effective.offboarding_rules(dataset.category))
+    rules = effective.offboarding_rules(dataset.category)
+    leaving = dataset.tenant.by != "none" and bool(rules)
     facts = _Facts(
         own=_own(effective.record_rules(dataset.category), starts),
         end=_of_end(effective, dataset, line) if leaving else (),
@@ -72,7 +74,7 @@ def window_of(
         held=tuple(_of_holds(dataset, tenant, holds, today)),
         lost=tuple(r for lost in effective.overridden for r in _of_lost(lost, dataset.category)),
         start=min(starts.values(), default=None),
-        leaves_on=line.due_from if leaving else None,
+        leaves_on=due_from(line, rules) if leaving else None,
         gone_by=line.delete_by if leaving else None,
         ends=leaving and line.contract_end is not None,
         margin=timedelta(days=margin_days),
@@ -150,8 +152,10 @@ def _kept(window: Window, facts: _Facts, without_delay: Period) -> Window:
         told = "a statutory floor whose end is not known prevails"
         return replace(window, earliest=None, latest=None, due=None, reasons=reasons, conflict=(*window.conflict, told))
     free = max((day for day in binding if day is not None), default=None)
-    if free is None or window.due is None:
+    if free is None:
         return replace(window, reasons=reasons)
+    if window.due is None:
+        return replace(window, earliest=free, reasons=reasons)
     later = replace(window, earliest=max(window.earliest or free, free), due=max(window.due, free), reasons=reasons)
     if window.latest is None or free < window.latest:
         return later

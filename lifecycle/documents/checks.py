@@ -17,6 +17,7 @@ from lifecycle.core.agreement import Agreement, ByParameter, EventStart, Rule, T
 from lifecycle.core.inventory import Inventory
 from lifecycle.core.operator import OperatorDocument, OperatorsFile
 from lifecycle.core.period import Period
+from lifecycle.core.settings import Settings
 from lifecycle.core.statute import Statutes
 from lifecycle.core.tenant import Tenants
 from lifecycle.documents.kinds import Document
@@ -45,6 +46,8 @@ def faults_of(document: Document) -> list[Found]:
             return [fault for i, tenant in numbered for fault in _state(("tenants", i, "federal_state"), tenant.federal_state)]
         case OperatorsFile():
             return [*_operators(document)]
+        case Settings():
+            return []
         case _:
             assert_never(document)
 

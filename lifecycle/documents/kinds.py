@@ -7,11 +7,12 @@ from typing import Final, Literal, get_args
 from lifecycle.core.agreement import Agreement
 from lifecycle.core.inventory import Inventory
 from lifecycle.core.operator import OperatorDocument, OperatorsFile
+from lifecycle.core.settings import Settings
 from lifecycle.core.statute import Statutes
 from lifecycle.core.tenant import Tenants
 
-Kind = Literal["agreement", "statutes", "operator", "inventory", "tenants", "operators"]
-Document = Agreement | Statutes | OperatorDocument | Inventory | Tenants | OperatorsFile
+Kind = Literal["agreement", "statutes", "operator", "inventory", "tenants", "operators", "settings"]
+Document = Agreement | Statutes | OperatorDocument | Inventory | Tenants | OperatorsFile | Settings
 
 MODELS: Final[dict[Kind, type[Document]]] = {
     "agreement": Agreement,
@@ -20,6 +21,7 @@ MODELS: Final[dict[Kind, type[Document]]] = {
     "inventory": Inventory,
     "tenants": Tenants,
     "operators": OperatorsFile,
+    "settings": Settings,
 }
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PRIVATE: Final[frozenset[Kind]] = frozenset({"tenants"})

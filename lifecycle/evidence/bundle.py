@@ -8,7 +8,7 @@
 ``entries/I.json``        the bytes of log entry I
 ``proofs/I.json``         the inclusion path of entry I under the checkpoint
 ``anchors/N``             another checkpoint of the log, of size N, as a signed note
-``consistency/A-B.json``  the proof that the log of size B begins with the log of size A
+``consistency/A-B.json``  the proof that the log of size B begins with the log of size A: one for each anchor
 ========================= ============================================================================================
 
 Nothing else may lie in it: what no signature or proof covers would be decoration that somebody could exchange.

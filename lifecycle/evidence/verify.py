@@ -92,25 +92,22 @@ def _history(bundle: Bundle, checkpoint: Checkpoint, trust: Trust) -> Iterator[F
     """
     carried = {state.size: state for state in open_notes(bundle.anchors, trust)}
     anchors = {state.size: state for state in trust.opened_anchors()}
-    for size in carried.keys() & anchors.keys():
-        if carried[size] != anchors[size]:
-            yield invalid("split-log", f"the bundle and the trust file hold different logs of size {size}")
-    states = {**carried, **anchors}
-    if states.get(checkpoint.size, checkpoint) != checkpoint:
-        yield invalid("split-log", "the checkpoint is another log than an anchor of the same size")
-    states[checkpoint.size] = checkpoint
-    proven: set[int] = {checkpoint.size}
-    for (old, new), path in bundle.consistency.items():
-        if checkpoint.size not in (old, new) or old not in states or new not in states:
-            yield invalid("stray-proof", "a consistency proof leads from or to an unknown state of the log")
-        elif not merkle.verify_consistency(old, states[old].root, new, states[new].root, path):
+    # A checkpoint without its proof, or a proof without its checkpoint, proves nothing and could be anything.
+    spans = {(min(size, checkpoint.size), max(size, checkpoint.size)): size for size in carried}
+    if bundle.consistency.keys() != spans.keys() or checkpoint.size in carried:
+        yield invalid("stray-proof", "the bundle's checkpoints and its consistency proofs do not belong together")
+        return
+    for (old, new), size in spans.items():
+        older, newer = (checkpoint, carried[size]) if old == checkpoint.size else (carried[size], checkpoint)
+        if not merkle.verify_consistency(old, older.root, new, newer.root, bundle.consistency[old, new]):
             yield invalid("rewritten-log", f"the log of size {new} does not begin with the log of size {old}")
-        proven |= {old, new}
-    if any(size not in proven for size in carried):
-        yield invalid("stray-checkpoint", "the bundle holds a checkpoint without a consistency proof")
+    states = {**carried, checkpoint.size: checkpoint}
+    for size in anchors.keys() & states.keys():
+        if anchors[size] != states[size]:
+            yield invalid("split-log", f"the bundle and the trust file hold different logs of size {size}")
     if not anchors:
         yield incomplete("no-anchor", "the trust file has no anchor: a log that was rewritten would not be noticed")
-    elif any(size not in proven for size in anchors):
+    elif not anchors.keys() <= states.keys():
         yield incomplete("anchor-unproven", "the bundle has no consistency proof for an anchor of the trust file")
 
 

@@ -1,8 +1,8 @@
 """How a driver's value is written: as JSON with its type kept, and as a CSV cell that no spreadsheet executes.
 
-JSON: integers and booleans as such, finite floats as numbers, decimals as text in plain digits, bytes as base64, dates and
-times in ISO 8601, intervals as `PT<seconds>S`, documents (JSON columns) as they are, everything else as the text that the
-driver shows. Which of these a column holds stands in the manifest, so that the text can be turned back.
+JSON: integers and booleans as such, finite floats as numbers, decimals as text in plain digits, bytes as base64, dates
+and times in ISO 8601, intervals as `PT<seconds>S`, documents (JSON columns) as they are, everything else as the text
+that the driver shows. Which of these a column holds stands in the manifest, so that the text can be turned back.
 
 CSV: the same forms; NULL is an empty cell; text that begins like a formula gets a leading apostrophe.
 """

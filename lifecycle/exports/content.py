@@ -1,10 +1,10 @@
 """A dataset's content digest: proof that what is deleted equals what was exported (I34), in whatever order it comes.
 
-Each row is written as its line of JSONL (`lifecycle.exports.cells.line`) and gets an HMAC-SHA256 under the export's key;
-the 256-bit numbers are added up modulo 2**256. The digest is `lifecycle.evidence.digest.keyed_digest` under the same key
-over the canonical JSON of column names, number of rows and that sum. Two streams have equal digests if and only if they
-hold the same lines the same number of times: whoever chooses contents does not know the key, and so cannot steer the sum.
-Without the key nothing can be guessed from it; it is destroyed with the export's record.
+Each row is written as its line of JSONL (`lifecycle.exports.cells.line`) and gets an HMAC-SHA256 under the export's
+key; these 256-bit numbers are added up modulo 2**256. The digest is `lifecycle.evidence.digest.keyed_digest` under the
+same key over the canonical JSON of column names, number of rows and that sum. Two streams have equal digests if and
+only if they hold the same lines the same number of times: whoever chooses contents does not know the key, and so cannot
+steer the sum. Without the key nothing can be guessed from it; it is destroyed with the export's record.
 """
 
 from __future__ import annotations

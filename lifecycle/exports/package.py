@@ -215,7 +215,7 @@ def _chunks(rows: Rows, tenant: str) -> Iterator[list[Sequence[object]]]:
                 raise Refused(
                     "a row of another tenant was about to enter an export; the package was removed",
                     guard="foreign-row",
-                    advice="Run `lifecycle doctor` and compare the dataset's tenancy with the database; then export again.",
+                    advice="Compare the dataset's tenancy with the database (`lifecycle doctor`); then export again.",
                 )
         yield chunk
 

@@ -107,7 +107,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
         )
         open_log(deployment)
         if settings.tenants is not None:
-            offboard.sync(deployment, list(load_tenants(folder / settings.tenants)))
+            offboard.sync(deployment, list(load_tenants(folder / settings.tenants).tenants))
         yield deployment
     finally:
         for store in opened.values():
@@ -116,7 +116,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
 
 
 def _document(kind: str, name: str, version: str, digest: str) -> Mapping[str, str]:
-    return {"kind": kind, "id": name, "version": version or "-", "hash": digest}
+    return {"kind": kind, "id": name, "version": version or "unversioned", "hash": digest}
 
 
 def _limits(settings: Settings) -> Limits:

@@ -110,7 +110,13 @@ def test_a_note_of_another_form_is_refused(text):
 
 @pytest.mark.parametrize(
     ("origin", "size", "root"),
-    [("", 1, bytes(32)), ("a b", 1, bytes(32)), (ORIGIN, -1, bytes(32)), (ORIGIN, 1, bytes(31)), (ORIGIN, 0, bytes(32))],
+    [
+        ("", 1, bytes(32)),
+        ("a b", 1, bytes(32)),
+        (ORIGIN, -1, bytes(32)),
+        (ORIGIN, 1, bytes(31)),
+        (ORIGIN, 0, bytes(32)),
+    ],
 )
 def test_a_state_that_no_log_can_be_in_is_refused(origin, size, root):
     """Neither signed nor read."""

@@ -211,7 +211,9 @@ def test_instants_are_utc_and_whole_seconds():
         schema.format_instant(dt.datetime(2026, 3, 1, 3))  # noqa: DTZ001 - the point
 
 
-@pytest.mark.parametrize("hidden", ["\n", "\x00", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\u061c"])
+@pytest.mark.parametrize(
+    "hidden", ["\n", "\x00", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\u061c"]
+)
 def test_texts_have_nothing_hidden(hidden):
     """Control, bidirectional and invisible characters are refused in firms, clauses and limits."""
     check = schema.text(20)

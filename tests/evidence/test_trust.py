@@ -63,7 +63,9 @@ def test_an_anchor_is_believed_only_under_the_logs_key():
         Trust.parse(json.dumps(changed).encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"lifecycle: trust/v1\n", b'{"lifecycle":"trust/v1","lifecycle":"trust/v1"}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"lifecycle: trust/v1\n", b'{"lifecycle":"trust/v1","lifecycle":"trust/v1"}']
+)
 def test_what_is_no_trust_file_is_refused(data):
     """Not JSON, not an object, doubled keys."""
     with pytest.raises(Malformed):

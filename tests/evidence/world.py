@@ -311,7 +311,9 @@ def describe(plan_hash, entries, tenant):
             for name in ("undatable", "unattributed", "contested")
         },
         "copies": {
-            "backups": [{"name": "daily", "state": "pending", "gone_by": "2026-04-01", "deleted_again_on_restore": True}],
+            "backups": [
+                {"name": "daily", "state": "pending", "gone_by": "2026-04-01", "deleted_again_on_restore": True}
+            ],
             "replicas": [],
             "subprocessors": [],
         },
@@ -413,7 +415,9 @@ def make(story="offboarding", **edits):
     }
     edit.issued(issued)
     numbered.append((log.append(issued), issued))
-    log.append({"type": "run.summary", "at": at(22), "tenant": NEIGHBOUR, "job": "j", "day": "2026-03-02", "deleted": 0})
+    log.append(
+        {"type": "run.summary", "at": at(22), "tenant": NEIGHBOUR, "job": "j", "day": "2026-03-02", "deleted": 0}
+    )
     wanted = [index for index, entry in numbered if relevant(index, entry, tenant)]
     envelope = sign_envelope(payload, edit.signers)
     size = len(log.leaves)

@@ -41,7 +41,7 @@ def test_I16_killed_writer_leaves_a_prefix(state, url, seed):
 
 
 def test_I16_kill_before_every_statement(state, url):
-    """Whichever statement of a transaction is the last: it is kept whole or not at all, and never lost once confirmed."""
+    """Whichever statement is the last, a transaction is kept whole or not at all, and never lost once confirmed."""
     confirmed = 0
     for statement in range(4, 26, 2):
         before = state.size()

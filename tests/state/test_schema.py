@@ -81,7 +81,15 @@ def test_migrations_make_what_the_code_reads(state):
 
 @pytest.mark.parametrize(
     "address",
-    ["", "state.sqlite", "sqlite://", "sqlite:///:memory:", "sqlite:///x?mode=ro", "postgresql://localhost", "mysql://h/d"],
+    [
+        "",
+        "state.sqlite",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///x?mode=ro",
+        "postgresql://localhost",
+        "mysql://h/d",
+    ],
 )
 def test_bad_addresses_are_documents_faults(address):
     """An address that cannot hold a state is a fault of the settings, with an example."""

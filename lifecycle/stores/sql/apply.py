@@ -66,7 +66,7 @@ def _truths(dialect: Dialect, selected: Selected, batch: Batch) -> list[Truth]:
 
 
 def _check_fence(connection: Connection, dialect: Dialect, batch: Batch) -> None:
-    fence = tables.read_fence(connection, dialect.ours, lock=sa.ForUpdateArg(read=True))
+    fence = tables.read_fence(connection, dialect.ours, lock="share")
     if fence is None:
         raise Refused("the target has no fence", guard="not-prepared")
     if fence.deployment != batch.deployment:

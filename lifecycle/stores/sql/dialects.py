@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -149,11 +149,8 @@ class Dialect(Protocol):
 class Fresh(Protocol):
     """SQL text for the independent verifier: own words for days, tenants and values."""
 
-    by_day: bool
-    """Whether `day` gives a day to compare inside the database; otherwise values come out and are read here."""
-
     def day(self, column: str, word: str, time: TimeColumn, zone: str) -> str:
-        """SQL of the local day, NULL where there is none."""
+        """SQL of the local day, or of the value that `read_day` turns into one."""
 
     def read_day(self, value: object, time: TimeColumn, zone: str) -> date | None:
         """The local day of a value that came out."""
@@ -161,5 +158,5 @@ class Fresh(Protocol):
     def text(self, column: str, word: str) -> str:
         """SQL of the column as text, compared byte by byte."""
 
-    def spell(self, value: str | int | bool) -> str:  # noqa: FBT001
-        """A document's value as `text` would show it."""
+    def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
+        """SQL that the column equals a document's value."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lifecycle.core.errors import Corrupt
 from lifecycle.evidence.digest import keyed_digest
 from lifecycle.evidence.seal import open_sealed, seal
-from lifecycle.stores.sql.dialects import Changed
+from lifecycle.stores.sql.dialects import Changed, Dialect
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.sqlite import SqliteDialect
 
 _MAGIC = b"LCK1"
-_OPENERS = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
+_OPENERS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
 
 
 def frame(dialect: str, changed: Changed) -> bytes:

@@ -113,6 +113,8 @@ class PostgresqlDialect(PostgresqlTypes):
     def snapshot(self, connection: Connection) -> None:
         """REPEATABLE READ READ ONLY; an export may take longer than a statement of a batch."""
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # Whoever reads may be slow; a reader locks nothing out.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     def settle(self, connection: Connection) -> None:
         """Nothing: dead tuples are autovacuum's, and named as a limit (I32)."""
@@ -141,8 +143,12 @@ class PostgresqlDialect(PostgresqlTypes):
         return postgresql_catalogue.read(connection, SCHEMA)
 
     def default_schema(self, connection: Connection) -> str | None:
-        """Return the first schema of the role's search path that exists."""
-        found: str | None = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+        """Return the first schema of the search path that exists and is not ours (a role may be named like it)."""
+        found: str | None = connection.exec_driver_sql(
+            "SELECT s.name FROM unnest(current_schemas(false)) WITH ORDINALITY AS s(name, place) "
+            "WHERE s.name <> %(ours)s ORDER BY s.place LIMIT 1",
+            {"ours": SCHEMA},
+        ).scalar_one_or_none()
         return found
 
     def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:

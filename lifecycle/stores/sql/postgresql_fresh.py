@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 from lifecycle.core.inventory import TimeColumn
@@ -16,8 +17,6 @@ def _quoted(text: str) -> str:
 
 class PostgresqlFresh:
     """Decides days inside the database."""
-
-    by_day = True
 
     def day(self, column: str, word: str, time: TimeColumn, zone: str) -> str:
         """SQL of the local day, NULL where there is none."""
@@ -65,6 +64,10 @@ class PostgresqlFresh:
         del word
         return f'({column}::text COLLATE "C")'
 
-    def spell(self, value: str | int | bool) -> str:  # noqa: FBT001
-        """Booleans are spelled as PostgreSQL's text form has them."""
-        return value if isinstance(value, str) else str(value).lower()
+    def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
+        """Numbers as numbers, truths as truths, everything else as text."""
+        if isinstance(value, bool):
+            return f"{column} = ({bind(str(value))}::text)::boolean"
+        if isinstance(value, int):
+            return f"{column} = ({bind(str(value))}::text)::numeric"
+        return f"{self.text(column, word)} = {bind(value)}::text"

@@ -127,7 +127,7 @@ class PostgresqlTypes:
             return _day(sa.func.to_timestamp(sa.func.min(value) / sa.literal_column(str(scale))), zone)
         if time.encoding == "iso-text":
             return sa.func.min(self._text_day(value, time, zone))
-        least = sa.func.min(value)
+        least: Expression = sa.func.min(value)
         if kind == "timestamp without time zone":
             least = sa.func.timezone(time.zone if time.encoding == "local" else "UTC", least)
         return _day(least, zone)

@@ -84,6 +84,9 @@ class SqliteDialect:
             return Refused(f"a constraint of the database said no ({name})", guard="constraint")
         if name in {"SQLITE_READONLY", "SQLITE_AUTH", "SQLITE_PERM"}:
             return Refused(f"the database may not be written ({name})", guard="read-only")
+        if name == "SQLITE_ERROR":
+            advice = "Run `lifecycle doctor`: the schema differs from the inventory, or the store is not prepared."
+            return Refused(f"a statement does not fit the schema ({name})", guard="schema", advice=advice)
         return Transient(f"SQLite did not answer as it should ({name})")
 
     def uncertain(self, error: BaseException) -> bool:
@@ -124,6 +127,7 @@ class SqliteDialect:
     def default_schema(self, connection: Connection) -> str | None:
         """SQLite has none."""
         del connection
+        return None
 
     def fits_time(self, word: str, time: TimeColumn) -> bool:
         """Any declared type may hold anything; numbers in a text column would be compared as text, so they are refused."""
@@ -166,7 +170,7 @@ class SqliteDialect:
         if affinity(column.word) in {"text", "integer"} and affinity(column.word) != kind:
             raise Refused("a condition's value is no value of its column's type", guard="value-type")
         bound = value if isinstance(value, str) else int(value)
-        same = sa.type_coerce(expression, sa.NullType()).collate("BINARY") == sa.literal(bound)
+        same = sa.type_coerce(expression, sa.types.NullType()).collate("BINARY") == sa.literal(bound)
         return sa.and_(sa.func.typeof(expression) == kind, sa.func.coalesce(same, sa.literal(False)))
 
     def as_cursor(self, column: Typed) -> Expression:
@@ -176,7 +180,7 @@ class SqliteDialect:
     def from_cursor(self, column: Typed, value: str) -> Expression:
         """Read the literal back."""
         del column
-        return sa.literal(_unquote(value), sa.NullType()) if not value.startswith("X'") else _blob(value)
+        return sa.literal(_unquote(value), sa.types.NullType()) if not value.startswith("X'") else _blob(value)
 
     def walks_by_time(self, word: str) -> bool:
         """Never: the order of texts is not the order of times."""

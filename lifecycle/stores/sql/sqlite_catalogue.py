@@ -46,7 +46,8 @@ def read(connection: Connection, prefix: str) -> Catalogue:
     triggers = _grouped(connection, _TRIGGERS)
     foreign = _foreign_keys(connection, primary, indexed)
     known = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'").scalar_one()
-    estimates = dict(connection.exec_driver_sql(_ESTIMATES).tuples().all()) if known else {}
+    sizes = connection.exec_driver_sql(_ESTIMATES).all() if known else []
+    estimates: dict[str, int] = {name: rows for name, rows in sizes}
     return Catalogue(
         tuple(
             Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,6 @@ _SHORTEST_TIME = len("2000-01-01 00:00")
 
 class SqliteFresh:
     """Decides days outside the database."""
-
-    by_day = False
 
     def day(self, column: str, word: str, time: TimeColumn, zone: str) -> str:
         """The value itself."""
@@ -62,6 +61,8 @@ class SqliteFresh:
         del word
         return f"(CASE WHEN typeof({column}) IN ('integer', 'text') THEN {column} || '' END COLLATE BINARY)"
 
-    def spell(self, value: str | int | bool) -> str:  # noqa: FBT001
-        """Booleans are 0 and 1."""
-        return value if isinstance(value, str) else str(int(value))
+    def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
+        """Storage class and text; booleans are 0 and 1."""
+        kind = "text" if isinstance(value, str) else "integer"
+        spelled = value if isinstance(value, str) else str(int(value))
+        return f"(typeof({column}) = '{kind}' AND {self.text(column, word)} = {bind(spelled)})"

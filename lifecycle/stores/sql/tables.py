@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -102,11 +103,11 @@ def statements(ours: OurTables, deployment: str, dialect: SqlAlchemyDialect, ran
     return made
 
 
-def read_fence(connection: Connection, ours: OurTables, *, lock: sa.ForUpdateArg | None = None) -> Fence | None:
+def read_fence(connection: Connection, ours: OurTables, *, lock: Literal["share", "update"] | None = None) -> Fence | None:
     """Read the fence row, or None when it is missing. The tables must exist."""
     query = sa.select(ours.fence).where(ours.fence.c.id == 1)
     if lock is not None:
-        query = query.with_for_update(read=lock.read)
+        query = query.with_for_update(read=lock == "share")
     row = connection.execute(query).one_or_none()
     if row is None:
         return None

@@ -41,8 +41,8 @@ def read_cursor(value: Json) -> Cursor:
     """Read a cursor back. Refused (guard `bounds`) on anything else."""
     if isinstance(value, dict) and value.keys() == {"by", "pass", "at"}:
         by, number, at = value["by"], value["pass"], value["at"]
-        if isinstance(number, int) and (by == "time" or by == "key"):  # noqa: PLR1714 - narrows the type
-            return Cursor(by, number, tuple(texts(at)) if at else ())
+        if isinstance(number, int) and by in {"time", "key"}:
+            return Cursor("time" if by == "time" else "key", number, tuple(texts(at)) if at else ())
     raise Refused("a cursor of another walk", guard="bounds")
 
 

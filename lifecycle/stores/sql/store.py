@@ -1,0 +1,388 @@
+"""A SQL database as a store: the seam's methods, each on a connection of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
+from lifecycle.core.inventory import Dataset
+from lifecycle.core.selection import Bound
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.failpoint import Failpoint, no_failpoint
+from lifecycle.ports.store import (
+    Batch,
+    Catalogue,
+    Counted,
+    Cut,
+    Fence,
+    Finding,
+    Found,
+    HoldRow,
+    Json,
+    Oddities,
+    Probe,
+    Receipt,
+    Residue,
+    Rows,
+    TenantRow,
+)
+from lifecycle.stores.sql import apply, export, inspect, order, receipts, registers, residue, schema, select, tables, walk
+from lifecycle.stores.sql.catalogue import World, world_of
+from lifecycle.stores.sql.dialects import Dialect
+from lifecycle.stores.sql.postgresql import PostgresqlDialect
+from lifecycle.stores.sql.sqlite import SqliteDialect
+
+DIALECTS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _driver_error(store: SqlStore, error: BaseException) -> BaseException | None:
+    """Return the driver's error inside, or None when it is no database's."""
+    if isinstance(error, sa.exc.DBAPIError) and error.orig is not None:
+        return error.orig
+    if isinstance(error, (*store.dialect.driver_errors(), sa.exc.TimeoutError)):
+        return error
+    return None
+
+
+def translated(method: Callable[Concatenate[SqlStore, P], T]) -> Callable[Concatenate[SqlStore, P], T]:
+    """Let only our own errors out: a driver's error, and what it quotes, is left behind with its chain (I23)."""
+
+    @wraps(method)
+    def inner(store: SqlStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(store, *args, **kwargs)
+        except store.errors as error:
+            problem = store.problem(error)
+        raise problem
+
+    return inner
+
+
+class SqlStore:
+    """One SQLite or PostgreSQL database. Thread-safe; connections are made on use."""
+
+    def __init__(
+        self,
+        id: str,
+        url: str,
+        datasets: Sequence[Dataset],
+        *,
+        deployment: str,
+        failpoint: Failpoint = no_failpoint,
+        clock: Clock | None = None,
+    ) -> None:
+        """Describe the store; nothing is connected yet. `clock` replaces the server's in tests and the demo only."""
+        backend = make_url(url).get_backend_name()
+        if backend not in DIALECTS:
+            raise Refused(f"no store is built for {backend!r}", guard="store-kind")
+        self.id = id
+        self.dialect = DIALECTS[backend]()
+        self.errors: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, *self.dialect.driver_errors())
+        self._url = url
+        self._datasets = tuple(datasets)
+        self._deployment = deployment
+        self._failpoint = failpoint
+        self._clock = clock
+        self._engine: Engine | None = None
+        self._world: World | None = None
+
+    def problem(self, error: BaseException) -> LifecycleError:
+        """Turn a database's error into ours."""
+        found = _driver_error(self, error)
+        if found is None:
+            return Transient(f"the database layer failed ({type(error).__name__})")
+        return self.dialect.translate(found)
+
+    # ---- connections ----
+
+    def _connect(self) -> Connection:
+        if self._engine is None:
+            self._engine = self.dialect.engine(self._url, pooled=True)
+        return self._engine.connect()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction on our own tables: committed at the end, rolled back and discarded on any error."""
+        with self._connect() as connection:
+            try:
+                self.dialect.begin(connection, lock_timeout_ms=10_000, statement_timeout_ms=30_000)
+                yield connection
+                connection.commit()
+            except BaseException:
+                _discard(connection)
+                raise
+
+    def _known(self, connection: Connection, *, again: bool = False) -> World:
+        if self._world is None or again:
+            catalogue = self.dialect.catalogue(connection)
+            self._world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+        return self._world
+
+    # ---- what is there ----
+
+    @translated
+    def probe(self) -> Probe:
+        """Return facts read now."""
+        with self._connect() as connection:
+            facts = self.dialect.facts(connection)
+            prepared = self.dialect.prepared(connection)
+            identity = ["", ""]
+            if prepared:
+                fence = self.dialect.ours.fence
+                row = connection.execute(sa.select(fence.c.deployment, fence.c.identity)).one_or_none()
+                identity = list(row) if row is not None else identity
+            told = "\n".join([*identity, facts.alias, facts.system])
+            fingerprint = "sha256:" + hashlib.sha256(told.encode()).hexdigest()
+            clock = facts.clock if self._clock is None else self._clock.now()
+            return Probe(self.dialect.name, facts.version, fingerprint, clock, facts.read_only, prepared, facts.more)
+
+    @translated
+    def catalogue(self) -> Catalogue:
+        """Read the catalogue again and return it."""
+        with self._connect() as connection:
+            return self._known(connection, again=True).catalogue
+
+    @translated
+    def used_schema(self, datasets: Sequence[str]) -> str:
+        """Return the hash, over a catalogue read now."""
+        with self._connect() as connection:
+            return schema.used_schema(self._known(connection, again=True), datasets)
+
+    @translated
+    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
+        """Return findings, over a catalogue read now."""
+        with self._connect() as connection:
+            facts = self.dialect.facts(connection)
+            world = self._known(connection, again=True)
+            return inspect.findings(self.id, self.dialect, world, facts, datasets)
+
+    @translated
+    def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the datasets by level, children first."""
+        with self._connect() as connection:
+            return order.levels(self._known(connection), datasets)
+
+    # ---- our tables ----
+
+    @translated
+    def prepare_statements(self, deployment: str) -> list[str]:
+        """Return the statements."""
+        with self._connect() as connection:
+            return tables.statements(self.dialect.ours, deployment, connection.dialect, self.dialect.random_id)
+
+    @translated
+    def prepare(self, deployment: str) -> None:
+        """Run them; Refused when the fence names another deployment."""
+        with self._writing() as connection:
+            if self.dialect.prepared(connection):
+                self._own(connection, deployment)
+            for statement in tables.statements(
+                self.dialect.ours, deployment, connection.dialect, self.dialect.random_id
+            ):
+                connection.exec_driver_sql(statement)
+            self._own(connection, deployment)
+
+    def _own(self, connection: Connection, deployment: str) -> None:
+        fence = tables.read_fence(connection, self.dialect.ours)
+        if fence is not None and fence.deployment != deployment:
+            raise Refused("the target belongs to another deployment", guard="deployment")
+
+    def _fence(self, connection: Connection) -> Fence:
+        found = tables.read_fence(connection, self.dialect.ours) if self.dialect.prepared(connection) else None
+        if found is None:
+            advice = "Run `lifecycle store prepare`."
+            raise Refused("the target is not prepared", guard="not-prepared", advice=advice)
+        return found
+
+    @translated
+    def fence(self) -> Fence:
+        """Read the fence row."""
+        with self._connect() as connection:
+            return self._fence(connection)
+
+    @translated
+    def advance_epoch(self, deployment: str, epoch: int) -> None:
+        """Raise the epoch; the same epoch again is fine."""
+        with self._writing() as connection:
+            registers.advance_epoch(connection, self.dialect.ours, self._fence(connection), deployment, epoch)
+
+    @translated
+    def set_stop(self, *, stopped: bool) -> None:
+        """Write the stop bit; a running batch ends first."""
+        with self._writing() as connection:
+            self._fence(connection)
+            registers.set_stop(connection, self.dialect.ours, stopped=stopped)
+
+    @translated
+    def mirror_tenants(self, rows: Sequence[TenantRow]) -> None:
+        """Make the tenant mirror equal to the rows."""
+        with self._writing() as connection:
+            self._fence(connection)
+            registers.mirror_tenants(connection, self.dialect.ours, rows)
+
+    @translated
+    def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
+        """Make the hold mirror equal to the rows; the version rises when anything changed."""
+        with self._writing() as connection:
+            self._fence(connection)
+            return registers.mirror_holds(connection, self.dialect.ours, rows)
+
+    # ---- what is selected ----
+
+    @translated
+    def count(self, bound: Bound) -> Counted:
+        """Count what is selected now."""
+        with self._connect() as connection:
+            return select.counted(connection, self.dialect, self._known(connection), bound)
+
+    @translated
+    def oddities(self, dataset: str, bound: Bound) -> Oddities:
+        """Count what no rule may touch."""
+        if bound.selection.dataset != dataset:
+            raise Refused("the selection is one of another dataset", guard="dataset")
+        with self._connect() as connection:
+            return select.oddities(connection, self.dialect, self._known(connection), bound)
+
+    @translated
+    def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
+        """Return keys as text, in key order; `after` is the key of the last item of the page before."""
+        with self._connect() as connection:
+            return select.find(connection, self.dialect, self._known(connection), bound, after, limit)
+
+    @translated
+    def cut(self, bound: Bound, after: Json, size: int) -> Cut | None:
+        """Return the next piece; at the end of the walk what deletion left in files is cleaned (I32)."""
+        with self._connect() as connection:
+            found = walk.cut(connection, self.dialect, self._known(connection), bound, after, size)
+            if found is None and after is not None:
+                self.dialect.settle(connection)
+            return found
+
+    @translated
+    def residue(self, bound: Bound) -> Residue:
+        """Look again, on a connection made for this look."""
+        engine = self.dialect.engine(self._url, pooled=False)
+        try:
+            with engine.connect() as connection:
+                catalogue = self.dialect.catalogue(connection)
+                world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+                return residue.look(connection, self.dialect.fresh(), self.dialect.ours, world, bound)
+        finally:
+            engine.dispose()
+
+    def export(self, dataset: str, bound: Bound) -> AbstractContextManager[Rows]:
+        """Stream the rows of the scope; held rows too."""
+        return self._export(dataset, bound)
+
+    @contextmanager
+    def _export(self, dataset: str, bound: Bound) -> Iterator[Rows]:
+        problem: LifecycleError | None = None
+        try:
+            with self._connect() as connection:
+                world = self._known(connection)
+                with export.export(connection, self.dialect, world, dataset, bound) as rows:
+                    yield rows
+        except self.errors as error:
+            problem = self.problem(error)
+        if problem is not None:
+            raise problem
+
+    # ---- batches ----
+
+    def apply(self, batch: Batch) -> Receipt:
+        """Carry a batch out; Unknown only when the connection broke around COMMIT."""
+        if batch.deployment != self._deployment:
+            raise Refused("the batch is one of another deployment", guard="deployment")
+        done = self._apply(batch)
+        if done is None:
+            found = self.receipt(batch.id)
+            if found is None:
+                raise Transient("a receipt was there and is gone")
+            return found
+        self._failpoint("batch.committed")
+        return done
+
+    @translated
+    def _apply(self, batch: Batch) -> Receipt | None:
+        connection = self._connect()
+        try:
+            world = self._known(connection)
+            connection.rollback()
+            try:
+                done = apply.carry_out(connection, self.dialect, world, batch, self._failpoint)
+            except apply.AlreadyThere:
+                connection.rollback()
+                return None
+            self._commit(connection)
+            return done
+        except BaseException:
+            _discard(connection)
+            raise
+        finally:
+            connection.close()
+
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.commit()
+            return
+        except self.errors as error:
+            found = _driver_error(self, error) or error
+            uncertain = self.dialect.uncertain(found)
+            problem = self.dialect.translate(found)
+        if uncertain:
+            raise Unknown("the connection broke while the batch was committed")
+        raise problem
+
+    @translated
+    def void(self, batch_id: str) -> Receipt:
+        """Close an intent. Waits for a transaction that has the same receipt open; Transient when that takes too long."""
+        with self._writing() as connection:
+            self._fence(connection)
+            return receipts.void(connection, self.dialect.ours, batch_id)
+
+    @translated
+    def receipt(self, batch_id: str) -> Receipt | None:
+        """Read a receipt."""
+        with self._connect() as connection:
+            return receipts.read(connection, self.dialect.ours, batch_id)
+
+    @translated
+    def receipts(self, after: str | None, limit: int) -> list[Receipt]:
+        """Return receipts that no checkpoint covers yet, by batch id."""
+        with self._connect() as connection:
+            return receipts.unacknowledged(connection, self.dialect.ours, after, limit)
+
+    @translated
+    def acknowledge(self, batch_ids: Sequence[str], checkpoint: str) -> None:
+        """Mark receipts as covered."""
+        with self._writing() as connection:
+            self._fence(connection)
+            receipts.acknowledge(connection, self.dialect.ours, batch_ids, checkpoint)
+
+    @translated
+    def close(self) -> None:
+        """Clean up behind deletions and release connections."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+
+def _discard(connection: Connection) -> None:
+    """Roll back as far as the connection still answers, and never use it again."""
+    with contextlib.suppress(Exception):
+        connection.rollback()
+    if not connection.closed:
+        connection.invalidate()
+
+
