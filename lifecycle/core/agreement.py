@@ -6,72 +6,44 @@ statute, or operator's reading (the text names no number). `explain` and certifi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from lifecycle.core.period import Period
 from lifecycle.core.places import place_faults
-from lifecycle.core.promise import Clause as Clause  # noqa: PLC0414  (its readers import it from here)
-from lifecycle.core.promise import Promises
+from lifecycle.core.promise import Clause, Promises
+from lifecycle.core.terms import ByParameter, ByReading, EventStart, ReadingName, Start, Term
 from lifecycle.core.value import Fault, Identifier, Line, Text, Value, refuse
 
-Layer = Literal["individual", "standard", "service-agreement", "toms", "specification"]
-ReadingName = Literal[
-    "without_delay", "forward_request", "unlawful_notice", "delivery_inspection", "choice_request", "choice_ceiling"
+__all__ = [
+    "Agreement",
+    "BackupPromise",
+    "ByParameter",
+    "ByReading",
+    "Category",
+    "Choice",
+    "Clause",
+    "DataAct",
+    "EventStart",
+    "ExportWindow",
+    "Layer",
+    "Parameter",
+    "Precedence",
+    "Promises",
+    "Proof",
+    "ReadingName",
+    "Rule",
+    "Start",
+    "Subprocessor",
+    "Term",
 ]
+
+Layer = Literal["individual", "standard", "service-agreement", "toms", "specification"]
 
 _CLAUSE = "Clause numbers of the agreement, as printed, separated by commas. No sentence of the agreement."
 _NOTE = "A remark for readers; nothing is decided by it."
 _STATUTE = "The statute that the point rests on where no clause speaks of it."
-
-
-class ByParameter(Value):
-    """A period that the tenant's parameter gives, plus the operator's reading where the clause names no number."""
-
-    parameter: Identifier = Field(description="Name of a parameter of this agreement; the controller sets it per tenant.")
-    plus: ByReading | None = Field(default=None, description="A reading of the operator that is added to it.")
-
-
-class ByReading(Value):
-    """A period that the operator reads into words such as "without delay" (§ 121(1) BGB)."""
-
-    operator: ReadingName = Field(description="Which reading of the operator document.")
-
-
-def _term_kind(value: Any) -> str:
-    """Tell the three kinds of a term apart, so that an error speaks of the one that was meant."""
-    if isinstance(value, ByParameter) or (isinstance(value, dict) and "parameter" in value):
-        return "(parameter)"
-    if isinstance(value, ByReading | dict):
-        return "(operator)"
-    return "(period)"
-
-
-Term = Annotated[
-    Annotated[Period, Tag("(period)")] | Annotated[ByParameter, Tag("(parameter)")] | Annotated[ByReading, Tag("(operator)")],
-    Discriminator(_term_kind),
-]
-"""A period in the clause, a parameter of the tenant, or a reading of the operator."""
-
-
-class EventStart(Value):
-    """A start time that the inventory maps to a column, such as booking-end."""
-
-    event: Identifier = Field(description="Name of the event; each dataset's `times` says which column it is.")
-
-
-def _start_kind(value: Any) -> str:
-    """Tell a start by event from a start by name."""
-    return "(event)" if isinstance(value, EventStart | dict) else "(name)"
-
-
-StartName = Literal["collection", "contract-end", "window-end"]
-Start = Annotated[
-    Annotated[StartName, Tag("(name)")] | Annotated[EventStart, Tag("(event)")],
-    Discriminator(_start_kind),
-]
-"""`window-end` = the later of contract end and the end of the longest open window."""
 
 
 class Parameter(Value):
@@ -91,7 +63,7 @@ class Choice(Value):
     ask: bool = Field(default=True, description="Whether the controller is asked when termination is confirmed.")
     default: Literal["delete"] | None = Field(
         default=None,
-        description="What silence means by the agreement. Leave out if it says nothing: the tenant then awaits a choice.",
+        description="What silence means by the agreement. Leave out if it says nothing: a choice is awaited.",
     )
     clause: Clause | None = Field(default=None, description=_CLAUSE)
     statute: Line | None = Field(default=None, description=_STATUTE)
@@ -140,14 +112,24 @@ class Rule(Value):
     def _complete(self) -> Rule:
         faults: list[Fault] = []
         if (self.clause is None) == (self.own is None):
-            faults.append(Fault((), "a rule rests on a clause or on the operator's own reason", "write exactly one of clause and own"))
+            faults.append(
+                Fault(
+                    (),
+                    "a rule rests on a clause or on the operator's own reason",
+                    "write exactly one of clause and own",
+                )
+            )
         if self.keep is None and self.gone_by is None:
             faults.append(Fault((), "a rule without a period deletes nothing", "write keep, gone_by or both"))
         if self.category == ():
             faults.append(Fault(("category",), "an empty list selects nothing", "name categories, or write all"))
         if self.action == "anonymise" and self.anonymise_clause is None:
             faults.append(
-                Fault(("action",), "anonymise needs the clause that grants it", "write anonymise_clause, or action: delete")
+                Fault(
+                    ("action",),
+                    "anonymise needs the clause that grants it",
+                    "write anonymise_clause, or action: delete",
+                )
             )
         if faults:
             refuse(*faults)
@@ -189,7 +171,9 @@ class DataAct(Value):
     @model_validator(mode="after")
     def _reason(self) -> DataAct:
         if not self.applies and self.reason is None:
-            refuse(Fault(("applies",), "the Data Act floor is switched off without a reason", "write the recorded reason"))
+            refuse(
+                Fault(("applies",), "the Data Act floor is switched off without a reason", "write the recorded reason")
+            )
         return self
 
 
@@ -228,16 +212,26 @@ class Proof(Value):
 class BackupPromise(Value):
     """Whether a delay by the backup cycle is agreed; elsewhere `validate` warns."""
 
-    delay_agreed: bool = Field(description="Whether the agreement lets deleted data leave the backups with their cycle.")
+    delay_agreed: bool = Field(
+        description="Whether the agreement lets deleted data leave the backups with their cycle."
+    )
     clause: Clause | None = Field(default=None, description=_CLAUSE)
-    rhythm: Literal["daily", "rolling", "unspecified"] = Field(default="unspecified", description="Rhythm that is agreed.")
-    exercises: bool = Field(default=False, description="Whether restore exercises are agreed; their copies are registered.")
+    rhythm: Literal["daily", "rolling", "unspecified"] = Field(
+        default="unspecified", description="Rhythm that is agreed."
+    )
+    exercises: bool = Field(
+        default=False, description="Whether restore exercises are agreed; their copies are registered."
+    )
     note: Text | None = Field(default=None, description=_NOTE)
 
     @model_validator(mode="after")
     def _agreed_where(self) -> BackupPromise:
         if self.delay_agreed and self.clause is None:
-            refuse(Fault(("delay_agreed",), "an agreed delay stands in a clause", "write the clause, or delay_agreed: false"))
+            refuse(
+                Fault(
+                    ("delay_agreed",), "an agreed delay stands in a clause", "write the clause, or delay_agreed: false"
+                )
+            )
         return self
 
 
@@ -256,7 +250,9 @@ class Subprocessor(Value):
     role: Literal["subprocessor", "own-controller"] = Field(
         default="subprocessor", description="Own controllers are named on certificates as recipients out of scope."
     )
-    assumed: bool = Field(default=False, description="True when the annex that would name it is not at hand.")
+    assumed: bool = Field(
+        default=False, description="True when the annex that would name it, or its place, is not at hand."
+    )
     clause: Clause | None = Field(default=None, description=_CLAUSE)
 
     @model_validator(mode="after")
@@ -286,7 +282,9 @@ class Agreement(Value):
     version: Line = Field(description="Version of the text, in quotes. Several may be in force at once.")
     title: Line = Field(description="Title for readers.")
     layer: Layer = Field(default="standard", description="Where this document stands in the order of precedence.")
-    amends: Identifier | None = Field(default=None, description="The agreement that an individual one amends or replaces.")
+    amends: Identifier | None = Field(
+        default=None, description="The agreement that an individual one amends or replaces."
+    )
     precedence: Precedence = Field(description="The agreement's own order of precedence.")
     zone: Line = Field(description="IANA time zone in which its days are counted, for example Europe/Berlin.")
     categories: tuple[Category, ...] = Field(default=(), description="Kinds of data.")
@@ -312,7 +310,3 @@ class Agreement(Value):
     def rule(self, name: str) -> Rule:
         """Return the rule of that id; KeyError when there is none."""
         return {rule.id: rule for rule in self.rules}[name]
-
-
-for _model in (ByParameter, Rule, Agreement):
-    _model.model_rebuild()

@@ -36,7 +36,9 @@ class Hold(Value):
         if (self.released_on is None) != (self.released_by is None):
             faults.append(Fault((), "a release has a day and an operator", "write both released_on and released_by"))
         if self.released_on is not None and self.released_on < self.set_on:
-            faults.append(Fault(("released_on",), "the hold is released before it is set", "correct one of the two days"))
+            faults.append(
+                Fault(("released_on",), "the hold is released before it is set", "correct one of the two days")
+            )
         if faults:
             refuse(*faults)
         return self

@@ -1,6 +1,6 @@
 """Hours (ISO 8601 `PT24H`): the unit of breach clocks. Never a calendar period, never added to a date.
 
-Hours run through nights, weekends and holidays (OBLIGATIONS rule 7); `Period` counts local dates. Two types on purpose.
+Hours run through nights, weekends and holidays; `Period` counts local dates. Two types on purpose.
 """
 
 from __future__ import annotations

@@ -11,7 +11,15 @@ from lifecycle.core.tenant import TenantId
 from lifecycle.core.value import Fault, Identifier, Line, Value, refuse
 
 InstructionState = Literal[
-    "received", "oral-unconfirmed", "accepted", "suspended", "confirmed", "replaced", "withdrawn", "executed", "rejected"
+    "received",
+    "oral-unconfirmed",
+    "accepted",
+    "suspended",
+    "confirmed",
+    "replaced",
+    "withdrawn",
+    "executed",
+    "rejected",
 ]
 InstructionKind = Literal[
     "delete-earlier", "return", "set-parameter", "restrict", "hold", "release-hold", "choice", "other"

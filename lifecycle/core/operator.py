@@ -41,7 +41,9 @@ class Readings(Value):
     def _in_bounds(self) -> Readings:
         faults: list[Fault] = []
         if self.without_delay.most_days() > _MOST_DELAY_DAYS:
-            faults.append(Fault(("without_delay",), "more than 30 days is no longer without delay", "write P30D or less"))
+            faults.append(
+                Fault(("without_delay",), "more than 30 days is no longer without delay", "write P30D or less")
+            )
         if self.choice_request.least_days() < _LEAST_REQUEST_DAYS:
             fix = "write P14D or more"
             faults.append(Fault(("choice_request",), "a request for the choice needs at least 14 days", fix))

@@ -11,9 +11,13 @@ from lifecycle.core.value import Fault
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2, upper case."""
 
-EEA = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK".split()
-) | {"EU"}
+_MEMBERS = (
+    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+    ("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    ("IS", "LI", "NO"),
+    ("EU",),
+)
+EEA = frozenset(country for row in _MEMBERS for country in row)
 """Member states of the EU, and Iceland, Liechtenstein and Norway. `EU` stands for a region of several states."""
 
 

@@ -19,7 +19,6 @@ Clause = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r
 
 _CLAUSE = "Clause numbers of the agreement, as printed, separated by commas. No sentence of the agreement."
 _NOTE = "A remark for readers; nothing is decided by it."
-_STATUTE = "The statute that the point rests on where no clause speaks of it."
 
 
 class Ending(Value):
@@ -50,7 +49,9 @@ class BreachNotice(Value):
 class Objection(Value):
     """The controller's objection to a change of sub-processors."""
 
-    within: Period | None = Field(default=None, description="The period to object in. Leave out if the clause names none.")
+    within: Period | None = Field(
+        default=None, description="The period to object in. Leave out if the clause names none."
+    )
     reason: Literal["none-needed", "reasoned", "important-data-protection-reason"] = Field(
         description="Which reason the objection needs."
     )
@@ -106,9 +107,12 @@ class OnSite(Value):
 
     notice: Period | None = Field(default=None, description="Calendar notice at least, for example P14D.")
     notice_workdays: Annotated[int, Field(ge=1, le=60)] | None = Field(
-        default=None, description="Notice in Werktagen (Monday to Saturday, public holidays apart), where the clause says so."
+        default=None,
+        description="Notice in Werktagen (Monday to Saturday, public holidays apart), where the clause says so.",
     )
-    as_a_rule: bool = Field(default=False, description="Whether the clause names the notice as a rule, not as a minimum.")
+    as_a_rule: bool = Field(
+        default=False, description="Whether the clause names the notice as a rule, not as a minimum."
+    )
     form: Literal["text", "written", "unspecified"] = Field(default="unspecified", description="Form of the notice.")
     per_year: Annotated[int, Field(ge=1, le=12)] | None = Field(
         default=None, description="How many a year without a particular cause."
@@ -125,7 +129,8 @@ class Audits(Value):
     evidence_first: bool = Field(default=False, description="Whether evidence comes before any audit.")
     remote_clause: Clause | None = Field(default=None, description="The clause that allows remote audits.")
     attestations_clause: Clause | None = Field(
-        default=None, description="The clause by which sub-processors' attestations stand in for visits to data centres."
+        default=None,
+        description="The clause by which sub-processors' attestations stand in for visits to data centres.",
     )
     on_site: OnSite | None = Field(default=None, description="Inspections on the premises.")
     note: Text | None = Field(default=None, description=_NOTE)
@@ -146,7 +151,9 @@ class InstructionForm(Value):
     persons: Literal["named", "unspecified"] = Field(
         default="unspecified", description="Whether only named persons may instruct."
     )
-    persons_clause: Clause | None = Field(default=None, description="The clause that names them, or where they are named.")
+    persons_clause: Clause | None = Field(
+        default=None, description="The clause that names them, or where they are named."
+    )
     persons_change_form: Literal["text", "unspecified"] = Field(
         default="unspecified", description="Form in which a change of those persons is told."
     )
@@ -235,7 +242,9 @@ class Separation(Value):
         description="How controllers are kept apart."
     )
     test_and_production: bool = Field(default=False, description="Whether test and production are kept strictly apart.")
-    third_party_access_needs_permission: bool = Field(default=False, description="Whether third parties need permission.")
+    third_party_access_needs_permission: bool = Field(
+        default=False, description="Whether third parties need permission."
+    )
     clause: Clause = Field(description=_CLAUSE)
 
 
@@ -257,7 +266,9 @@ class OtherDocument(Value):
     id: Identifier = Field(description="Name of the document in our records.")
     name: Line = Field(description="What the agreement calls it.")
     at_hand: bool = Field(default=False, description="Whether its text was read. If not, it decides nothing.")
-    generated: bool = Field(default=False, description="Whether lifecycle generates it, as it does the deletion concept.")
+    generated: bool = Field(
+        default=False, description="Whether lifecycle generates it, as it does the deletion concept."
+    )
     clause: Clause = Field(description=_CLAUSE)
 
 
@@ -287,5 +298,6 @@ class Promises(Value):
         default=(), description="Documents that the agreement refers to for details."
     )
     own_controller: tuple[OwnController, ...] = Field(
-        default=(), description="Processing outside this agreement: payment of the controller's own licence and the like."
+        default=(),
+        description="Processing outside this agreement: payment of the controller's own licence and the like.",
     )

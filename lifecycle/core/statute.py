@@ -1,4 +1,4 @@
-"""Statutory floors: who is bound, for how long, from which year's end, and on which days of evaluation the text holds."""
+"""Statutory floors: who is bound, how long, from which year's end, and on which days of evaluation the text holds."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RetrievalFloor(Value):
 
 
 class OwnRecords(Value):
-    """Records of the processor itself: evidence, registers, agreements. They have their own period (§ 11.4 and alike)."""
+    """Records of the processor itself: evidence, registers, agreements. They have their own period."""
 
     id: Identifier = Field(description="Name of the duty or limitation.")
     citation: Line = Field(description=_CITATION)
@@ -74,7 +74,9 @@ class OwnRecords(Value):
         min_length=1, description="Which of the processor's own records."
     )
     period: Period = Field(description="How long.")
-    starts: Literal["year-end"] = Field(default="year-end", description="From the end of the calendar year of the event.")
+    starts: Literal["year-end"] = Field(
+        default="year-end", description="From the end of the calendar year of the event."
+    )
     of: Line = Field(description="Which event starts it, in words.")
     note: Text | None = Field(default=None, description=_NOTE)
 
@@ -85,5 +87,7 @@ class Statutes(Value):
     lifecycle: Literal["statutes/v1"] = Field(description="Kind and version of this document.")
     id: Identifier = Field(description="Name of the body of law.")
     floors: tuple[StatutoryFloor, ...] = Field(default=(), description="Retention duties.")
-    retrieval: tuple[RetrievalFloor, ...] = Field(default=(), description="Rights to retrieve data after the contract's end.")
+    retrieval: tuple[RetrievalFloor, ...] = Field(
+        default=(), description="Rights to retrieve data after the contract's end."
+    )
     own_records: tuple[OwnRecords, ...] = Field(default=(), description="Periods of the processor's own records.")

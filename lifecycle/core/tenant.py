@@ -26,7 +26,9 @@ class Tenant(Value):
 
     id: TenantId = Field(description="Id in the operator's own database, byte for byte; quote numbers.")
     agreement: Identifier = Field(description="The agreement that binds it.")
-    agreement_version: Line | None = Field(default=None, description="Its version, in quotes, where several are in force.")
+    agreement_version: Line | None = Field(
+        default=None, description="Its version, in quotes, where several are in force."
+    )
     individual: Identifier | None = Field(default=None, description="The individual agreement, if there is one.")
     parameters: dict[Identifier, Period] = Field(
         default_factory=dict, description="Figures that the controller set, for example booking_retention: P6M."
@@ -42,7 +44,9 @@ class Tenant(Value):
     )
     state: TenantState = Field(default="active", description="Where the contract stands.")
     firm: Line | None = Field(default=None, description="Firm, for the certificate.")
-    customer_number: Line | None = Field(default=None, description="Customer number, for the certificate; quote numbers.")
+    customer_number: Line | None = Field(
+        default=None, description="Customer number, for the certificate; quote numbers."
+    )
     authorised: tuple[Identifier, ...] = Field(default=(), description="Who may instruct: roles or pseudonyms.")
     federal_state: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
         default=None, description="Federal state, two letters: its public holidays count for working days."
@@ -60,7 +64,9 @@ class Tenant(Value):
             what = "the tenant id holds characters that nobody sees"
             faults.append(Fault(("id",), what, "write the id without control, bidi and zero-width characters"))
         if self.choice_on is not None and self.choice is None:
-            faults.append(Fault(("choice_on",), "a day of choice without a choice", "write choice, or remove choice_on"))
+            faults.append(
+                Fault(("choice_on",), "a day of choice without a choice", "write choice, or remove choice_on")
+            )
         if faults:
             refuse(*faults)
         return self
@@ -96,7 +102,9 @@ class Tenants(Value):
         faults: list[Fault] = []
         for index, tenant in enumerate(self.tenants):
             if tenant.id in seen:
-                faults.append(Fault(("tenants", index, "id"), "a tenant id is declared twice", "declare each tenant once"))
+                faults.append(
+                    Fault(("tenants", index, "id"), "a tenant id is declared twice", "declare each tenant once")
+                )
             seen.add(tenant.id)
         if not self.tenants and self.source is None:
             what = "no tenants and no source: an empty register selects nothing and proves nothing"

@@ -9,7 +9,7 @@ import base64
 import difflib
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import assert_never
 from zoneinfo import available_timezones
 
@@ -24,7 +24,9 @@ from lifecycle.documents.kinds import Document
 
 Found = tuple[tuple[str | int, ...], str, str]
 
-FEDERAL_STATES = frozenset("BB BE BW BY HB HE HH MV NI NW RP SH SL SN ST TH".split())
+FEDERAL_STATES = frozenset(
+    ("BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH")
+)
 _NO_ZONES = frozenset({"localtime", "Factory", "posixrules"})
 _SAMPLE = tuple(date(2023, 1, 1) + timedelta(days=day) for day in range(4 * 365 + 1))
 """Four years of start dates, a leap day among them: months and years differ in length by where they begin."""
@@ -43,7 +45,11 @@ def faults_of(document: Document) -> list[Found]:
             return [*_state(("federal_state",), document.federal_state)]
         case Tenants():
             numbered = enumerate(document.tenants)
-            return [fault for i, tenant in numbered for fault in _state(("tenants", i, "federal_state"), tenant.federal_state)]
+            return [
+                fault
+                for i, tenant in numbered
+                for fault in _state(("tenants", i, "federal_state"), tenant.federal_state)
+            ]
         case OperatorsFile():
             return [*_operators(document)]
         case Settings():
@@ -61,6 +67,7 @@ def warnings_of(document: Document) -> list[Found]:
     return []
 
 
+@lru_cache(maxsize=4096)
 def exceeds(longer: Period, other: Period, days: int = 0) -> bool:
     """Tell whether `longer` plus `days` leads beyond `other` from any start date, leap years included."""
     return any(longer.after(day) + timedelta(days=days) > other.after(day) for day in _SAMPLE)
@@ -203,7 +210,7 @@ def _conflicts(agreement: Agreement) -> Iterator[Found]:
             if shared and _start(first) == _start(second) and (why := _contradiction(first, second)):
                 what = f"the rules {first.id!r} and {second.id!r} conflict at equal rank: {why}"
                 fix = "merge them, split their categories, or put one into another layer"
-                yield ("rules", later), what, fix + f" (the other one is rule {earlier + 1})"
+                yield from ((("rules", place), what, fix) for place in (earlier, later))
 
 
 def _start(rule: Rule) -> str:
@@ -258,7 +265,11 @@ def _inventory(inventory: Inventory) -> Iterator[Found]:
         for place, link in enumerate(dataset.references):
             if "{value}" not in link.key_template:
                 fix = "write {value} where the column's value stands"
-                yield ("datasets", index, "references", place, "key_template"), "every row would reference one object", fix
+                yield (
+                    ("datasets", index, "references", place, "key_template"),
+                    "every row would reference one object",
+                    fix,
+                )
     for index, entry in enumerate(inventory.not_personal):
         if (entry.store, entry.schema_, entry.table) in tables:
             fix = "keep it as a dataset, or remove the dataset"

@@ -21,7 +21,10 @@ def check_set(documents: Sequence[Loaded]) -> list[Problem]:
     for document in documents:
         first = seen.setdefault((document.kind, document.id, document.version), document)
         if first is not document and document.kind in {"agreement", "statutes", "operator", "inventory"}:
-            what = f"the {document.kind} {document.id} {document.version}".rstrip() + f" stands twice, first in {first.file}"
+            what = (
+                f"the {document.kind} {document.id} {document.version}".rstrip()
+                + f" stands twice, first in {first.file}"
+            )
             problems.append(document.problem(("id",), what, "keep one, or give it another id or version"))
     kinds = {document.kind for document in documents}
     for kind in ("agreement", "operator"):
@@ -65,7 +68,9 @@ def _amending(document: Loaded, agreement: Agreement, target: Agreement | None) 
     problems = [document.problem(*fault) for fault in found]
     if "individual" not in target.precedence.order and target.precedence.order != "unknown":
         what = f"the order of precedence of {target.id!r} knows no individual agreement"
-        problems.append(document.problem(("amends",), what, "amend an agreement whose order names the layer individual"))
+        problems.append(
+            document.problem(("amends",), what, "amend an agreement whose order names the layer individual")
+        )
     return problems
 
 
@@ -79,8 +84,14 @@ def check_inventory(document: Loaded, documents: Sequence[Loaded]) -> tuple[list
     unknown = [(index, name) for index, name in enumerate(inventory.agreements) if name not in names]
     if unknown:
         fix = "add that agreement to the policies directory, or correct the id"
-        return [document.problem(("agreements", i), f"the agreement {name!r} does not exist", fix) for i, name in unknown], []
-    served = [a for a in agreements if not inventory.agreements or a.id in inventory.agreements or a.amends in inventory.agreements]
+        return [
+            document.problem(("agreements", i), f"the agreement {name!r} does not exist", fix) for i, name in unknown
+        ], []
+    served = [
+        a
+        for a in agreements
+        if not inventory.agreements or a.id in inventory.agreements or a.amends in inventory.agreements
+    ]
     statutes = [entry.document for entry in documents if isinstance(entry.document, Statutes)]
     problems = [document.problem(*fault) for fault in _dataset_faults(inventory, served, statutes)]
     problems += [document.problem(*fault) for fault in _store_faults(inventory, served)]
@@ -101,10 +112,14 @@ def _dataset_faults(inventory: Inventory, served: Sequence[Agreement], statutes:
         for place, record in enumerate(dataset.statutory):
             if record.kind not in kept:
                 fix = "add the statutes document that keeps it, or correct the kind"
-                yield ("datasets", index, "statutory", place, "kind"), f"no statute keeps records of the kind {record.kind!r}", fix
+                yield (
+                    ("datasets", index, "statutory", place, "kind"),
+                    f"no statute keeps records of the kind {record.kind!r}",
+                    fix,
+                )
         for agreement, rule, start in _starts(dataset, served):
             if start not in dataset.times:
-                what = f"the rule {rule.id!r} of {agreement.id!r} counts from {start!r}, which this dataset's times do not name"
+                what = f"the rule {rule.id!r} of {agreement.id!r} counts from {start!r}: none of this dataset's times"
                 yield ("datasets", index, "times"), what, f"add {start} with its column to times"
 
 

@@ -22,9 +22,7 @@ _MISSING_FIX = {
 }
 
 
-def problems_of(
-    errors: Sequence[ErrorDetails], tree: Node, kind: Kind, file: str, base: Path = ()
-) -> list[Problem]:
+def problems_of(errors: Sequence[ErrorDetails], tree: Node, kind: Kind, file: str, base: Path = ()) -> list[Problem]:
     """Translate the errors of one validation; those about values that were reported before are left out.
 
     `base` says where in a document of that kind the tree stands, when it is only a part of one.
@@ -67,7 +65,9 @@ def _without_other_branches(errors: Sequence[ErrorDetails], tree: Node) -> list[
     kept: list[ErrorDetails] = []
     for error in errors:
         node, path, _ = _walk(tree, error["loc"])
-        is_branch = len(path) < len(error["loc"]) and any(str(step).startswith(("tuple[", "literal[")) for step in error["loc"])
+        is_branch = len(path) < len(error["loc"]) and any(
+            str(step).startswith(("tuple[", "literal[")) for step in error["loc"]
+        )
         if is_branch and error["type"] == "literal_error" and node.items is not None:
             continue
         if is_branch and error["type"] == "tuple_type":
@@ -95,7 +95,9 @@ def _fault(error: ErrorDetails, node: Node, path: Path, kind: Kind) -> Fault:
         case "string_type":
             return Fault((), f"{_shown(node)} is not text", _text_fix(node))
         case "string_pattern_mismatch":
-            return Fault((), f"{_shown(node)} does not have the form of this field", _pattern_fix(str(context["pattern"])))
+            return Fault(
+                (), f"{_shown(node)} does not have the form of this field", _pattern_fix(str(context["pattern"]))
+            )
         case "string_too_short" | "too_short":
             return Fault((), "it is empty", "write at least one")
         case "string_too_long":
@@ -108,7 +110,9 @@ def _fault(error: ErrorDetails, node: Node, path: Path, kind: Kind) -> Fault:
         case "greater_than_equal" | "less_than_equal":
             return Fault((), f"{_shown(node)} is out of bounds", error["msg"][0].lower() + error["msg"][1:])
         case kind_of_value if kind_of_value in _WANTED:
-            return Fault((), f"{_shown(node)} stands where {_WANTED[kind_of_value]} is needed", f"write {_WANTED[kind_of_value]}")
+            return Fault(
+                (), f"{_shown(node)} stands where {_WANTED[kind_of_value]} is needed", f"write {_WANTED[kind_of_value]}"
+            )
         case _:
             return Fault((), error["msg"][0].lower() + error["msg"][1:], f"see `lifecycle schema {kind}`")
 

@@ -75,7 +75,9 @@ def read_bytes(path: Path, file: str, most: int = MOST_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the name is not a file name"
-        raise refusal([Problem(file, 1, 1, f"cannot be read: {reason}", "name a file that this user may read")]) from None
+        raise refusal(
+            [Problem(file, 1, 1, f"cannot be read: {reason}", "name a file that this user may read")]
+        ) from None
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise refusal([Problem(file, 1, 1, "is not a regular file", "name a YAML file")])
@@ -122,7 +124,9 @@ def _kind(tree: Node, wanted: Kind | None, file: str, problems: list[Problem]) -
     """Return the kind that the document says it is; None, with a problem, when it does not say or says another."""
     if tree.entries is None:
         if not tree.poisoned:
-            problems.append(Problem(file, *tree.at, "a document is a mapping of keys to values", "begin with lifecycle: KIND/v1"))
+            problems.append(
+                Problem(file, *tree.at, "a document is a mapping of keys to values", "begin with lifecycle: KIND/v1")
+            )
         return None
     said = tree.child("lifecycle")
     allowed = [header(kind) for kind in ([wanted] if wanted else KINDS)]
@@ -134,7 +138,9 @@ def _kind(tree: Node, wanted: Kind | None, file: str, problems: list[Problem]) -
         kind: Kind = next(kind for kind in KINDS if header(kind) == said.value)
         return kind
     if not said.poisoned:
-        problems.append(Problem(file, *said.at, "this kind of document is not known here", f"write {' or '.join(allowed)}"))
+        problems.append(
+            Problem(file, *said.at, "this kind of document is not known here", f"write {' or '.join(allowed)}")
+        )
     return None
 
 

@@ -110,7 +110,7 @@ def read_policy(
 
 def digest_of(documents: Iterable[Loaded]) -> str:
     """Return the `sha256:` digest over kind, id, version and file digest of each document, sorted."""
-    lines = sorted("\t".join((document.kind, document.id, document.version, document.digest)) for document in documents)
+    lines = sorted(f"{entry.kind}\t{entry.id}\t{entry.version}\t{entry.digest}" for entry in documents)
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -194,7 +194,7 @@ def _once(files: Sequence[tuple[Path, str, Problem | None]]) -> list[tuple[Path,
 
 
 def _files(sources: Sequence[Path]) -> list[tuple[Path, str, Problem | None]]:
-    """Return the YAML files of each source; a link that leads out of its directory is refused, hidden ones are not read."""
+    """Return the YAML files of each source; a link that leads out of it is refused, hidden ones are not read."""
     found: list[tuple[Path, str, Problem | None]] = []
     for source in sources:
         if not source.is_dir():

@@ -1,4 +1,4 @@
-"""What a scalar means: text, a whole number, true or false; everything that two readers could read differently is refused.
+"""What a scalar means: text, a whole number, true or false. What two readers could read differently is refused.
 
 YAML 1.1 reads 030 as 24, 1:30 as 90 and NO as false; YAML 1.2 reads 1.10 as 1.1. None of them is guessed here.
 """
@@ -23,7 +23,10 @@ _QUOTE = "write it in quotes if it is a clause, a version or a name; otherwise w
 _ODD = (
     (re.compile(r"[-+]?0[0-9_]+", re.ASCII), "a number with a leading zero is octal to some readers"),
     (re.compile(r"[-+]?0[xXoObB][0-9a-fA-F_]+", re.ASCII), "a hexadecimal, octal or binary number"),
-    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]{1,2})+(\.[0-9]*)?", re.ASCII), "a number with a colon is minutes to some readers"),
+    (
+        re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]{1,2})+(\.[0-9]*)?", re.ASCII),
+        "a number with a colon is minutes to some readers",
+    ),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII), "infinity and not-a-number are no figures"),
     (re.compile(r"[-+]?[0-9]+_[0-9_]*|[-+]?[0-9][0-9_]*_", re.ASCII), "a number with an underscore"),
     (re.compile(r"\+[0-9]+|-0+", re.ASCII), "a number with a needless sign"),
@@ -34,7 +37,8 @@ _ODD = (
 def plain(text: str) -> Scalar | Fault:
     """Return what an unquoted scalar means, or the fault of one that could mean two things."""
     if text in _NOTHING:
-        return Fault((), "the value is empty", "write the value, or remove the key")
+        word = f'; if you mean the word, write it in quotes: "{text}"' if text else ""
+        return Fault((), "the value is empty", f"write the value, or remove the key{word}")
     if text in {"true", "false"}:
         return text == "true"
     if text.lower() in _SWITCHES:

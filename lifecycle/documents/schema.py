@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -16,8 +17,11 @@ _BORROWED = {
     "column": "The column.",
     "values": "The values that it may equal, byte for byte.",
     "inner": "The condition or conditions inside.",
+    "lifecycle": "Kind and version of this document.",
+    "state": "Where the deployment's own state lies.",
+    "limits": "Bounds of every run.",
 }
-"""Descriptions of the conditions' fields: they belong to selections, and are written by authors in `only`."""
+"""Descriptions of fields whose models are not written for authors alone, such as the conditions of a selection."""
 
 
 @cache
@@ -31,6 +35,11 @@ def _schema(kind: Kind) -> dict[str, Any]:
         **body,
         "definitions": definitions,
     }
+
+
+def schema_text(kind: Kind) -> str:
+    """Return the schema as the text that `policies/schema/` holds for editors."""
+    return json.dumps(_schema(kind), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema(kind: Kind) -> dict[str, Any]:
@@ -61,11 +70,16 @@ def _convert(node: Any) -> Any:
             out[key] = value.replace("#/$defs/", "#/definitions/")
         elif key == "prefixItems":
             out["items"] = _convert(value)
-        elif key == "default" and value is None:
-            continue
+        elif key == "default":
+            out |= {key: _given(value)} if value is not None else {}
         elif key not in _DROPPED or not isinstance(value, str | dict):
-            out[key] = value if key in {"default", "examples", "enum", "const", "required"} else _convert(value)
+            out[key] = value if key in {"examples", "enum", "const", "required"} else _convert(value)
     return _dated(_reference(_without_null(out)))
+
+
+def _given(value: Any) -> Any:
+    """Return a default without the keys that nobody would write."""
+    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
 
 
 def _property(name: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,11 @@ def read_tenants(path: Path | str) -> Iterator[Tenant]:
     seen: set[bytes] = set()
     try:
         with file.open("rb") as stream:
-            rows = _csv_rows(stream, str(file), problems) if file.suffix == ".csv" else _json_rows(stream, str(file), problems)
+            rows = (
+                _csv_rows(stream, str(file), problems)
+                if file.suffix == ".csv"
+                else _json_rows(stream, str(file), problems)
+            )
             for line, row in rows:
                 tenant = _tenant(row, line, str(file), problems)
                 if tenant is not None and _is_new(tenant, seen, line, str(file), problems):
@@ -105,7 +109,10 @@ def tenant_problems(tenant: Tenant, agreements: Sequence[Agreement]) -> Iterator
         return
     layers = bound
     if tenant.individual is not None:
-        layers = [*bound, *(layer for layer in agreements if layer.id == tenant.individual and layer.amends == bound[0].id)]
+        layers = [
+            *bound,
+            *(layer for layer in agreements if layer.id == tenant.individual and layer.amends == bound[0].id),
+        ]
         if len(layers) == 1:
             what = "the individual agreement does not exist, or amends another one"
             yield ("individual",), what, "name a document that has amends: with this tenant's agreement"
@@ -201,7 +208,9 @@ def _csv_rows(stream: BinaryIO, file: str, problems: list[Problem]) -> Iterator[
         return
     header = _cells(first[1])
     if header is None or len(set(header)) != len(header):
-        problems.append(Problem(file, first[0], 1, "the header is not a list of different names", "write the field names"))
+        problems.append(
+            Problem(file, first[0], 1, "the header is not a list of different names", "write the field names")
+        )
         return
     for line, text in lines:
         cells = _cells(text)
@@ -256,4 +265,3 @@ def _flat(value: Any, line: int) -> Node:
     if isinstance(value, list):
         return Node(at, items=[_flat(inner, line) for inner in value])
     return Node(at, value=value)
-

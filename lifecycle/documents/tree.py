@@ -101,7 +101,9 @@ def _syntax(error: MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = _at(mark) if mark is not None else (1, 1)
     what = re.sub(r"\s+", " ", str(error.problem or error.context or "the text is not YAML"))[:200]
-    return Problem(file, line, column, f"not YAML: {what}", "check indentation, quotes, brackets and colons of this line")
+    return Problem(
+        file, line, column, f"not YAML: {what}", "check indentation, quotes, brackets and colons of this line"
+    )
 
 
 def _at(mark: StringMark) -> Position:

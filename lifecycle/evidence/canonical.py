@@ -25,11 +25,7 @@ def encode(value: object) -> bytes:
         Malformed: a float, an integer beyond 2**53 - 1, a lone surrogate, a key that is not text, or depth over 24.
     """
     _measure(value, MAX_DEPTH)
-    try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]  # _measure has just proved the shape
-    except (rfc8785.CanonicalizationError, UnicodeError):
-        # The cause may quote the text: it is left behind.
-        raise Malformed("not Unicode text: a lone surrogate") from None
+    return _serialise(value)
 
 
 def decode(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
@@ -44,7 +40,7 @@ def decode(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
             floats, NaN, huge integers, deep nesting, invalid UTF-8.
     """
     value = parse(data, at_most=at_most)
-    if encode(value) != data:
+    if _serialise(value) != data:
         raise Malformed("not canonical JSON (RFC 8785)")
     return value
 
@@ -75,6 +71,18 @@ def parse(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
         raise Malformed(f"nested deeper than {MAX_DEPTH}") from None
     _measure(value, MAX_DEPTH)
     return value
+
+
+def _serialise(value: object) -> bytes:
+    """RFC 8785 over a measured value; log entries are ASCII, where the standard library writes the same, in C."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if text.isascii():
+        return text.encode("ascii")
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # _measure has proved the shape
+    except (rfc8785.CanonicalizationError, UnicodeError):
+        # The cause may quote the text: it is left behind.
+        raise Malformed("not Unicode text: a lone surrogate") from None
 
 
 def _measure(value: object, depth: int) -> None:

@@ -42,9 +42,9 @@ def verify(data: bytes, trust: Trust, *, now: dt.datetime | None = None) -> Repo
         bundle = unpack_bundle(data)
         checkpoint = open_log_checkpoint(bundle.checkpoint, trust)
         payload = open_envelope(bundle.certificate, trust.certificate_keys)
+        entries = _open_entries(bundle, checkpoint)
         predicate, plan_hash = decode_statement(payload)
         plan = _open_plan(bundle.plan, plan_hash)
-        entries = _open_entries(bundle, checkpoint)
         findings += _history(bundle, checkpoint, trust)
     except EvidenceError as error:
         return Report((*findings, invalid("unacceptable", str(error))), {})

@@ -1,1 +1,7 @@
 """Logs and metrics, both folded from the same events."""
+
+from lifecycle.observe.fields import Names
+from lifecycle.observe.log import Log, log_entry, open_log
+from lifecycle.observe.metrics import Metrics
+
+__all__ = ["Log", "Metrics", "Names", "log_entry", "open_log"]

@@ -1,6 +1,7 @@
 """Canonical JSON: one value, one sequence of bytes."""
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,15 @@ def test_whatever_is_encoded_is_decoded_to_the_same_value_and_the_same_bytes(val
     data = canonical.encode(value)
     assert canonical.decode(data) == value
     assert canonical.encode(canonical.decode(data)) == data
+
+
+@given(
+    VALUES
+    | st.recursive(st.text(st.characters(max_codepoint=127)), lambda i: st.dictionaries(st.text("aA~\x7f\x1f"), i))
+)
+def test_the_quick_way_for_ascii_writes_what_rfc_8785_writes(value):
+    """Two serialisers, one form: control characters, DEL, quotes and the order of keys included."""
+    assert canonical.encode(value) == rfc8785.dumps(value)
 
 
 @given(st.binary(max_size=40))

@@ -33,9 +33,7 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     """Do everything but COMMIT. Raises AlreadyThere, Refused or the driver's error; the caller rolls back."""
     selected = Selected(dialect, world, batch.bound)
     truths = _truths(dialect, selected, batch)
-    dialect.begin(
-        connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms
-    )
+    dialect.begin(connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms)
     failpoint("batch.begun")
     _check_fence(connection, dialect, batch)
     failpoint("batch.fenced")
@@ -121,9 +119,7 @@ def _cascades(connection: Connection, dialect: Dialect, world: World, batch: Bat
     return cascades(connection, world, selected, [*selected.changing(), *_range(dialect, selected, batch)])
 
 
-def _change(
-    connection: Connection, dialect: Dialect, selected: Selected, truths: list[Truth], batch: Batch
-) -> Changed:
+def _change(connection: Connection, dialect: Dialect, selected: Selected, truths: list[Truth], batch: Batch) -> Changed:
     if not truths:
         raise Refused("a change without a predicate is none of ours", guard="predicate")
     tenant: Typed | None = None

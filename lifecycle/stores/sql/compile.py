@@ -81,7 +81,6 @@ class Compiler:
         query = sa.select(last.expression).select_from(*sources).where(*joins).correlate(self.source)
         return Typed(query.scalar_subquery(), last.word)
 
-
     def path(self) -> tuple[list[FromClause], list[Truth], Typed]:
         """Return the tables of the tenant path, how they join (to this row too), and the column at its end."""
         tenancy = self.shape.dataset.tenant

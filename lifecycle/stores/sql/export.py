@@ -20,9 +20,7 @@ TENANT = "lifecycle_tenant"
 
 
 @contextmanager
-def export(
-    connection: Connection, dialect: Dialect, world: World, dataset: str, bound: Bound
-) -> Iterator[Rows]:
+def export(connection: Connection, dialect: Dialect, world: World, dataset: str, bound: Bound) -> Iterator[Rows]:
     """Stream the rows in the key's order."""
     if bound.selection.dataset != dataset:
         raise Refused("the selection is one of another dataset", guard="dataset")

@@ -28,7 +28,7 @@ class PostgresqlFresh:
             # Beyond these the server's calendar ends; nothing there is believable anyway.
             return f"CASE WHEN {column}::numeric BETWEEN -1e11 AND 2e14 THEN {self._epoch_day(seconds, at)} END"
         if time.encoding == "iso-text":
-            return self._text_day(f"({column}::text COLLATE \"C\")", time, at)
+            return self._text_day(f'({column}::text COLLATE "C")', time, at)
         home = time.zone if time.encoding == "local" else "UTC"
         instant = column if word.endswith("with time zone") else f"({column} AT TIME ZONE {_quoted(home or 'UTC')})"
         return f"CASE WHEN isfinite({column}) THEN ({instant} AT TIME ZONE {at})::date END"

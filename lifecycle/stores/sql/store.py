@@ -34,7 +34,19 @@ from lifecycle.ports.store import (
     Rows,
     TenantRow,
 )
-from lifecycle.stores.sql import apply, export, inspect, order, receipts, registers, residue, schema, select, tables, walk
+from lifecycle.stores.sql import (
+    apply,
+    export,
+    inspect,
+    order,
+    receipts,
+    registers,
+    residue,
+    schema,
+    select,
+    tables,
+    walk,
+)
 from lifecycle.stores.sql.catalogue import World, world_of
 from lifecycle.stores.sql.dialects import Dialect
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
@@ -384,5 +396,3 @@ def _discard(connection: Connection) -> None:
         connection.rollback()
     if not connection.closed:
         connection.invalidate()
-
-

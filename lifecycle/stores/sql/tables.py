@@ -103,7 +103,9 @@ def statements(ours: OurTables, deployment: str, dialect: SqlAlchemyDialect, ran
     return made
 
 
-def read_fence(connection: Connection, ours: OurTables, *, lock: Literal["share", "update"] | None = None) -> Fence | None:
+def read_fence(
+    connection: Connection, ours: OurTables, *, lock: Literal["share", "update"] | None = None
+) -> Fence | None:
     """Read the fence row, or None when it is missing. The tables must exist."""
     query = sa.select(ours.fence).where(ours.fence.c.id == 1)
     if lock is not None:

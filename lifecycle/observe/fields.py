@@ -1,0 +1,161 @@
+"""What a log line may say: a closed list of keys, and for each the shapes that no personal data has (I23).
+
+Names that people choose (rules, stores, datasets, operators …) pass only if the deployment's documents declare them;
+ids of ours pass by their generated form; everything else is a count, a digest, a date, or a word of the code's own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Final
+
+from lifecycle.evidence import schema
+from lifecycle.evidence.errors import Malformed
+
+Plain = bool | int | float | str
+Reading = Callable[[object], Plain | None]
+
+_EVENT: Final = re.compile(r"[a-z]+(?:[.-][a-z]+){0,5}")
+# A word of the code (a guard, a state, an outcome): short, lower case, no digits in front.
+_WORD: Final = re.compile(r"[a-z]{1,24}(?:-[a-z0-9]{1,16}){0,4}")
+# One letter or word, then what a digest or a counter made: never a name.
+_GENERATED: Final = re.compile(r"[a-z]{1,12}-(?:[0-9a-f]{12,64}|[0-9]{1,12}|[0-9]{4}-[0-9]{1,12})")
+_STEP: Final = re.compile(r"s[0-9]{3}")
+_SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
+_CLASS: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,59}")
+_LIBRARY: Final = re.compile(r"[a-z_]{1,30}")
+
+
+def is_event(name: object) -> bool:
+    """Whether this is a name of an event as the code writes them: words, dots, hyphens."""
+    return isinstance(name, str) and len(name) <= 80 and _EVENT.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that the deployment's documents declare, by key (`rule`, `store`, `dataset`, `category`, …)."""
+
+    declared: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def has(self, key: str, name: object) -> bool:
+        """Whether the documents declare this name."""
+        return isinstance(name, str) and name in self.declared.get(key, ())
+
+
+DECLARED: Final = ("rule", "store", "dataset", "category", "agreement", "operator", "author")
+
+
+def read(key: str, value: object, names: Names) -> Plain | None:
+    """Return the value as it may be written, or None when the key or the value's form is not on the list."""
+    if key in DECLARED:
+        return value if isinstance(value, str) and names.has(key, value) else None
+    reading = _READINGS.get(key)
+    return None if reading is None else reading(value)
+
+
+def _shaped(expression: re.Pattern[str]) -> Reading:
+    def reading(value: object) -> str | None:
+        return value if isinstance(value, str) and expression.fullmatch(value) else None
+
+    return reading
+
+
+def _checked(check: schema.Check) -> Reading:
+    def reading(value: object) -> Plain | None:
+        try:
+            check(value, "value")
+        except Malformed:
+            return None
+        return value if isinstance(value, (bool, int, str)) else None
+
+    return reading
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        return None
+    return round(float(value), 6)
+
+
+def _day(value: object) -> Plain | None:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    return _checked(schema.day)(value)
+
+
+def _instant(value: object) -> Plain | None:
+    if isinstance(value, datetime):
+        return schema.format_instant(value.astimezone(UTC)) if value.tzinfo else None
+    return _checked(schema.instant)(value)
+
+
+_COUNTS: Final = (
+    "index",
+    "number",
+    "epoch",
+    "expected",
+    "limit",
+    "planned",
+    "done",
+    "deleted",
+    "kept",
+    "late",
+    "batches",
+    "rows",
+    "bytes",
+    "items",
+    "residue",
+    "orphans",
+    "undatable",
+    "unattributed",
+    "contested",
+    "unknown",
+    "held",
+    "overdue",
+    "unclassified",
+    "size",
+    "attempt",
+    "dropped",
+)
+_WORDS: Final = (
+    "type",
+    "kind",
+    "state",
+    "outcome",
+    "change",
+    "reason",
+    "choice",
+    "form",
+    "basis",
+    "channel",
+    "guard",
+    "code",
+    "action",
+    "verb",
+)
+_READINGS: Final[Mapping[str, Reading]] = {
+    **dict.fromkeys(_COUNTS, _checked(schema.count)),
+    **dict.fromkeys(_WORDS, _shaped(_WORD)),
+    **dict.fromkeys(("seconds", "spread_seconds", "age_seconds"), _number),
+    **dict.fromkeys(("job", "batch", "plan", "mandate", "certificate", "export"), _shaped(_GENERATED)),
+    **dict.fromkeys(("plan_hash", "policy_hash", "statement_hash", "manifest_hash"), _checked(schema.sha256)),
+    **dict.fromkeys(("coverage_complete", "stopped", "leader"), _checked(schema.boolean)),
+    **dict.fromkeys(("day", "effective_on", "expires_on"), _day),
+    **dict.fromkeys(("effective_now", "deadline", "next_run"), _instant),
+    "tenant": _checked(schema.alias),
+    "step": _shaped(_STEP),
+    "digest": _checked(schema.keyed),
+    "sqlstate": _shaped(_SQLSTATE),
+    "error": _shaped(_CLASS),
+    "library": _shaped(_LIBRARY),
+    "version": _checked(schema.version),
+    "tool_version": _checked(schema.version),
+    "agreement_version": _checked(schema.version),
+}
+
+KEYS: Final = frozenset(_READINGS) | frozenset(DECLARED)
+"""Every key that a line may have, beside `at`, `level` and `event`."""

@@ -1,0 +1,212 @@
+"""Limits and clocks decide with a reason; a limit of zero deletes zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.guard import (
+    HARD_CAP,
+    Limit,
+    against_high_water,
+    batch_allowance,
+    check_change,
+    check_limit,
+    effective_now,
+    late_allowance,
+    wall_against_monotonic,
+    within_mandate,
+)
+from lifecycle.core.selection import Before, GroupScope, Selection, TenantScope, WholeScope
+
+NOW = datetime(2026, 6, 1, 2, tzinfo=UTC)
+counts = st.integers(0, 10**9)
+
+
+@given(counts, counts)
+def test_I04_what_exceeds_the_limit_is_refused(expected: int, limit: int) -> None:
+    """A plan passes exactly when its count is within the limit and the cap."""
+    assert check_limit(expected, limit).allowed == (expected <= min(limit, HARD_CAP))
+
+
+@given(counts, st.integers(0, 100))
+def test_I04_zero_deletes_zero(population: int, percent: int) -> None:
+    """0 items and 0 percent both let nothing through, whatever the dataset holds."""
+    assert Limit(0, percent).items(population) == 0
+    assert Limit(population, 0).items(population) == 0
+    assert not check_limit(1, Limit(1000, 0).items(1000)).allowed
+
+
+@given(counts, counts, st.integers(0, 100))
+def test_I04_a_percentage_rounds_down(absolute: int, population: int, percent: int) -> None:
+    """Neither the count nor the share is exceeded, not even by a fraction."""
+    items = Limit(absolute, percent).items(population)
+    assert items <= absolute
+    assert items * 100 <= population * percent
+    assert Limit(10**12, 100).items(population) == population
+
+
+@pytest.mark.parametrize(("absolute", "percent"), [(-1, 10), (5, -1), (5, 101)])
+def test_I04_a_limit_outside_its_range_is_no_limit(absolute: int, percent: int) -> None:
+    """101 percent and negative counts are errors, not "no limit"."""
+    with pytest.raises(InvalidDocument):
+        Limit(absolute, percent)
+
+
+@pytest.mark.parametrize("numbers", [(-1, 0, 0), (0, -1, 0), (0, 0, -1)])
+def test_I04_negative_counts_are_errors(numbers: tuple[int, int, int]) -> None:
+    """A count below zero is a fault of the caller, never a pass."""
+    with pytest.raises(InvalidDocument):
+        check_limit(*numbers)
+
+
+def test_I04_a_refusal_names_guard_reason_and_advice() -> None:
+    """Whoever is called at night reads which guard refused and what to do."""
+    for decision, guard in (
+        (check_limit(11, 10), "limit"),
+        (check_limit(11, 100, cap=10), "cap"),
+        (within_mandate(11, 10), "mandate-limit"),
+        (within_mandate(11, 100, cap=10), "mandate-limit"),
+    ):
+        with pytest.raises(Refused) as caught:
+            decision.require()
+        assert caught.value.guard == guard
+        assert "11" in caught.value.message
+        assert caught.value.advice() == decision.advice
+
+
+def test_I04_what_is_within_a_mandate_passes() -> None:
+    """A plan of exactly the mandate's count runs."""
+    decision = within_mandate(10, 10)
+    decision.require()
+    assert decision.allowed
+
+
+@given(counts, counts)
+def test_I04_each_batch_may_change_what_is_left(planned: int, done: int) -> None:
+    """Planned minus done; once more than planned is done, nothing may follow."""
+    if done <= planned:
+        assert batch_allowance(planned, done) == planned - done
+    else:
+        with pytest.raises(Refused) as caught:
+            batch_allowance(planned, done)
+        assert caught.value.guard == "batch-allowance"
+
+
+@pytest.mark.parametrize(("planned", "done"), [(-1, 0), (0, -1)])
+def test_I04_a_batch_of_negative_counts_is_an_error(planned: int, done: int) -> None:
+    """Counts never go below zero."""
+    with pytest.raises(InvalidDocument):
+        batch_allowance(planned, done)
+
+
+@given(counts)
+def test_I04_late_rows_stay_under_a_limit(planned: int) -> None:
+    """Rows inserted meanwhile may go along, but never more than were planned, and none where none was."""
+    late = late_allowance(planned)
+    assert 0 <= late <= planned
+    assert late <= max(100, planned // 100)
+
+
+def test_I04_a_negative_plan_allows_no_late_rows() -> None:
+    """Counts never go below zero."""
+    with pytest.raises(InvalidDocument):
+        late_allowance(-1)
+
+
+def before() -> Before:
+    day = date(2026, 1, 1)
+    return Before(time="collection", day=day, zone="UTC", not_before=date(1971, 1, 1), not_after=day)
+
+
+def test_I05_a_change_over_many_tenants_needs_a_cutoff() -> None:
+    """Without a cutoff a group or a whole dataset would mean "all"; only one tenant's offboarding has none."""
+    for scope in (GroupScope(groups=("g-1",)), WholeScope()):
+        assert not check_change(Selection(dataset="log", scope=scope)).allowed
+        assert check_change(Selection(dataset="log", scope=scope, due=(before(),))).allowed
+    assert check_change(Selection(dataset="log", scope=TenantScope(tenant="t-" + "a" * 16))).allowed
+
+
+def test_I07_a_selection_that_passes_over_holds_only_counts() -> None:
+    """Such a selection shows how many rows a hold keeps; it never changes one."""
+    selection = Selection(dataset="log", scope=WholeScope(), due=(before(),), respect_holds=False)
+    assert check_change(selection).guard == "holds"
+    assert not check_change(selection).allowed
+
+
+seconds = st.integers(-300, 300).map(lambda s: timedelta(seconds=s))
+
+
+@given(st.lists(seconds, min_size=1, max_size=4), st.none() | seconds)
+def test_I12_effective_now_is_the_least_clock(stores: list[timedelta], ntp: timedelta | None) -> None:
+    """The earliest clock counts, so that a fast one deletes nothing early; a minute's spread is the most."""
+    clocks = [NOW, *(NOW + shift for shift in stores), *([] if ntp is None else [NOW + ntp])]
+    found = effective_now(NOW, [NOW + shift for shift in stores], None if ntp is None else NOW + ntp)
+    assert found.now == min(clocks)
+    assert found.spread == max(clocks) - min(clocks)
+    assert found.decision.allowed == (found.spread <= timedelta(seconds=60))
+
+
+def test_I12_clocks_that_disagree_stop_the_run() -> None:
+    """Sixty seconds apart is allowed, sixty-one is not; other offsets of the same instant are the same time."""
+    berlin = timezone(timedelta(hours=2))
+    assert effective_now(NOW, (NOW + timedelta(seconds=60)).astimezone(berlin)).require() == NOW
+    with pytest.raises(Refused) as caught:
+        effective_now(NOW, NOW, NOW - timedelta(seconds=61)).require()
+    assert caught.value.guard == "clock-spread"
+
+
+def test_I12_a_naive_clock_is_refused() -> None:
+    """A clock without an offset could be any time."""
+    with pytest.raises(InvalidDocument):
+        effective_now(NOW, datetime(2026, 6, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("shift", "second", "signed", "guard"),
+    [
+        (timedelta(seconds=-5), None, False, None),
+        (timedelta(seconds=-6), None, False, "clock-behind"),
+        (timedelta(seconds=-6), timedelta(0), True, "clock-behind"),
+        (timedelta(0), None, False, None),
+        (timedelta(hours=48), None, False, None),
+        (timedelta(hours=48, seconds=1), None, False, "clock-ahead"),
+        (timedelta(days=4), timedelta(seconds=60), False, None),
+        (timedelta(days=4), timedelta(seconds=-60), False, None),
+        (timedelta(days=4), timedelta(seconds=61), False, "clock-ahead"),
+        (timedelta(days=4), timedelta(seconds=61), True, None),
+        (timedelta(days=4), None, True, None),
+    ],
+)
+def test_I13_now_follows_the_latest_time_on_record(
+    shift: timedelta, second: timedelta | None, signed: bool, guard: str | None
+) -> None:
+    """Not behind by more than 5 s; not ahead by more than 48 h unless a second clock or an operator vouches for it."""
+    now = NOW + shift
+    decision = against_high_water(now, NOW, second=None if second is None else now + second, signed=signed)
+    assert decision.allowed is (guard is None)
+    if guard is not None:
+        assert decision.guard == guard
+
+
+def test_I13_the_first_run_has_no_earlier_time() -> None:
+    """A new deployment starts wherever its clocks agree."""
+    assert against_high_water(NOW, None).allowed
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "allowed"),
+    [(100.0, 100.0, True), (105.0, 100.0, True), (95.0, 100.0, True), (106.0, 100.0, False), (-3600.0, 10.0, False)],
+)
+def test_I13_a_clock_set_during_a_run_stops_it(wall: float, monotonic: float, allowed: bool) -> None:
+    """Wall and monotonic time may drift by 5 s, in either direction."""
+    assert wall_against_monotonic(wall, monotonic).allowed is allowed
+
+
+def test_I13_an_unreadable_drift_is_no_agreement() -> None:
+    """Not a number is not within the bound."""
+    assert not wall_against_monotonic(float("nan"), 1.0).allowed

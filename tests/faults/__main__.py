@@ -1,0 +1,246 @@
+"""`python -m tests.faults [--sample | --full]`: the fault matrix on real servers, with its counts as the last lines.
+
+Each case is a world of its own: the plans are made, a process is killed at a failpoint's first, second or last hit,
+another one during the recovery, a third one finishes; then an independent model judges what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lifecycle.ports.clock import SystemClock
+from lifecycle.ports.failpoint import NAMES
+from tests import portal, servers
+from tests.faults import oracle, work
+from tests.faults.process import Ended, spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+ONLY_IN_RECOVERY = {"void.before": "batch.changed", "void.after": "batch.changed"}
+LIMITS = "limits: {least_batch: 5, first_batch: 5, most_batch: 5}\n"
+LOGS = 16
+CUTS = ("BEGIN", "receipt", "DELETE FROM", "COMMIT")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Kill at the nth hit of a failpoint, then at the kth hit of any failpoint during the recovery (0: not)."""
+
+    store: str
+    name: str
+    nth: int
+    again: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Cut the connection before or after the nth message with this pattern."""
+
+    pattern: str
+    when: str
+    nth: int
+
+
+class Template:
+    """One prepared world of a store kind, copied for every case."""
+
+    def __init__(self, store: str, home: Path, postgres: str | None, now: datetime) -> None:
+        """Make the application's database and the deployment once."""
+        self.store, self.home, self.postgres, self.now = store, home / store, postgres, now
+        self.home.mkdir()
+        url = f"sqlite:///{self.home}/app.db"
+        if postgres is not None:
+            self._database = servers.fresh_database(postgres)
+            url = self._database.__enter__()
+        portal.create_application(url, now, logs=LOGS)
+        self.world = portal.create_deployment(self.home / "deployment", url, now)
+        settings = self.world.folder / "lifecycle.yaml"
+        settings.write_text(settings.read_text() + LIMITS)
+        self.before = oracle.read(self.world.rows)
+        self.must_go = oracle.expected(self.before, portal.LEAVER, now)
+
+    def close(self) -> None:
+        """Drop the template's database."""
+        if self.postgres is not None:
+            self._database.__exit__(None, None, None)
+
+    @contextmanager
+    def copy(self, name: str) -> Iterator[portal.World]:
+        """Yield a copy of the world with both plans made and approved, and remove it afterwards."""
+        folder = self.home / name
+        shutil.copytree(self.world.folder, folder)
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder)
+            if self.postgres is None:
+                url = f"sqlite:///{folder}/app.db"
+                shutil.copyfile(self.home / "app.db", folder / "app.db")
+            else:
+                source = urlsplit(self.world.url).path.lstrip("/")
+                url = stack.enter_context(servers.fresh_database(self.postgres, template=source))
+            portal.point_to(folder, url)
+            world = portal.World(folder, url, self.now)
+            _must(spawn(world, _prepare_of(world)))
+            yield world
+
+
+def _prepare_of(world: portal.World) -> Any:  # noqa: ANN401 - a unit of work
+    def prepare(deployment: Any) -> None:  # noqa: ANN401
+        del deployment
+        work.prepare(world)
+
+    return prepare
+
+
+def main() -> int:
+    """Run the matrix and return 0 when every count that must be 0 is 0."""
+    parser = argparse.ArgumentParser(prog="tests.faults", description=__doc__)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--sample", action="store_true", help="each failpoint once, a few cuts: for every test run")
+    size.add_argument("--full", action="store_true", help="every hit, every recovery step: for long runs")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), action="append")
+    arguments = parser.parse_args()
+    stores = arguments.store or ["sqlite", "postgresql"]
+    began = time.monotonic()
+    tally: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="lifecycle-faults-") as home, ExitStack() as stack:
+        url = stack.enter_context(servers.postgres()) if "postgresql" in stores else None
+        for store in stores:
+            template = Template(store, Path(home), url if store == "postgresql" else None, SystemClock().now())
+            stack.callback(template.close)
+            for case in _cases(template, sample=arguments.sample, full=arguments.full):
+                _count(tally, f"{store} {case.name} #{case.nth} then #{case.again}", _kill(template, case))
+            if store == "postgresql":
+                for cut in _cuts(sample=arguments.sample, full=arguments.full):
+                    _count(tally, f"{store} cut {cut.when} {cut.pattern} #{cut.nth}", _cut(template, cut))
+    _report(tally, time.monotonic() - began)
+    return 0 if not tally["bad cases"] and not tally["never hit"] else 1
+
+
+def _cases(template: Template, *, sample: bool, full: bool) -> Iterator[Case]:
+    """Yield the cases of a store from one undisturbed run's hits; a failpoint that is never hit is a case that fails."""
+    with template.copy("baseline") as world:
+        hits = _must(spawn(world, _run)).answer["hits"]
+    for place, name in enumerate(NAMES):
+        last = 1 if name in ONLY_IN_RECOVERY else hits.get(name, 0)
+        wanted = [1] if sample else sorted({1, min(2, last), last})
+        for nth in wanted:
+            for again in range(1, 9) if full else [1 + (place + nth) % 7]:
+                yield Case(template.store, name, nth, again)
+
+
+def _cuts(*, sample: bool, full: bool) -> Iterator[Cut]:
+    for pattern in CUTS:
+        for when in ("before", "after"):
+            for nth in [2] if sample else range(1, 9 if full else 4):
+                yield Cut(pattern, when, nth)
+
+
+def _run(deployment: Any) -> None:  # noqa: ANN401
+    work.run(deployment)
+
+
+def _kill(template: Template, case: Case) -> tuple[oracle.Verdict | None, list[str]]:
+    notes: list[str] = []
+    with template.copy(f"{case.name}-{case.nth}-{case.again}") as world:
+        if case.name in ONLY_IN_RECOVERY:
+            spawn(world, _run, name=ONLY_IN_RECOVERY[case.name], nth=1)
+        first = spawn(world, _run, name=case.name, nth=case.nth)
+        if not first.killed:
+            return None, [f"never hit ({first.error})"]
+        second = spawn(world, _run, name="*", nth=case.again)
+        notes.append("killed in recovery" if second.killed else "recovery finished first")
+        return _finish(template, world, notes)
+
+
+def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]]:
+    with template.copy(f"cut-{cut.pattern.replace(' ', '')}-{cut.when}-{cut.nth}") as world:
+        parts = urlsplit(world.url)
+        command = [sys.executable, "-m", "tests.faults.proxy", str(parts.hostname), str(parts.port)]
+        proxy = subprocess.Popen(  # noqa: S603 - our own module
+            [*command, cut.pattern, cut.when, str(cut.nth)], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert proxy.stdout is not None
+            port = int(proxy.stdout.readline())
+            through = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}")
+            portal.point_to(world.folder, urlunsplit(through))
+            ended = spawn(world, _run)
+        finally:
+            proxy.kill()
+            happened = proxy.stdout.read() if proxy.stdout else ""
+            proxy.wait()
+        portal.point_to(world.folder, world.url)
+        if "cut" not in happened:
+            return None, [f"never hit ({ended.error})"]
+        return _finish(template, world, ["went on by itself" if ended.error is None else "stopped, run again"])
+
+
+def _finish(template: Template, world: portal.World, notes: list[str]) -> tuple[oracle.Verdict | None, list[str]]:
+    """Let the last process finish, run it once more for nothing, and judge."""
+    third = spawn(world, _run)
+    if third.error is not None:
+        return None, [*notes, f"did not finish: {third.error}"]
+    evidence = _must(spawn(world, work.dump)).answer["answer"]
+    _must(spawn(world, _run))
+    again = _must(spawn(world, work.dump)).answer["answer"]
+    sealed = [(table, key) for table, key in evidence["sealed"]]
+    verdict = oracle.judge(template.before, oracle.read(world.rows), template.must_go, sealed)
+    if evidence["open"] or evidence["receipts"] != evidence["receipts_distinct"]:
+        notes.append("BAD open or doubled receipts in the log")
+    if evidence["verdicts"] != ["valid", "valid"]:
+        notes.append(f"BAD certificates {evidence['verdicts']}")
+    if again["receipts"] != evidence["receipts"]:
+        notes.append("BAD running again added receipts")
+    return verdict, notes
+
+
+def _must(ended: Ended) -> Ended:
+    if ended.killed or ended.error is not None:
+        msg = f"an undisturbed process failed: {ended.error}"
+        raise SystemExit(msg)
+    return ended
+
+
+def _count(tally: Counter[str], title: str, outcome: tuple[oracle.Verdict | None, list[str]]) -> None:
+    verdict, notes = outcome
+    tally["cases"] += 1
+    bad = verdict is None or not verdict.good or any(note.startswith("BAD") for note in notes)
+    if verdict is None and any(note.startswith("never hit") for note in notes):
+        tally["never hit"] += 1
+    if verdict is not None:
+        tally["rows deleted"] += verdict.deleted
+        tally["rows outside sealed lists"] += verdict.outside_receipts
+        tally["over-deleted"] += verdict.over_deleted
+        tally["doubled"] += verdict.doubled
+        tally["named but there"] += verdict.named_but_there
+        tally["left"] += verdict.left
+    tally["bad cases"] += bad
+    for note in notes:
+        if note in {"killed in recovery", "went on by itself"}:
+            tally[note] += 1
+    print(f"{'BAD ' if bad else 'ok  '} {title}: {'; '.join(notes)}" + (f" {verdict}" if bad else ""), flush=True)
+
+
+def _report(tally: Counter[str], seconds: float) -> None:
+    print(f"\ncases reached: {tally['cases'] - tally['never hit']} of {tally['cases']} in {seconds:.0f} s")
+    for name in ("killed in recovery", "went on by itself", "rows deleted"):
+        print(f"{name}: {tally[name]}")
+    for name in ("rows outside sealed lists", "over-deleted", "doubled", "named but there", "left", "bad cases"):
+        print(f"{name}: {tally[name]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
