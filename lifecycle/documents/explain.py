@@ -72,6 +72,8 @@ def _without_other_branches(errors: Sequence[ErrorDetails], tree: Node) -> list[
             continue
         if is_branch and error["type"] == "tuple_type":
             continue
+        if error["type"] == "too_short" and node.items:
+            continue  # its items are wrong, and reported; it is not empty
         kept.append(error)
     return kept
 

@@ -183,7 +183,10 @@ class _Builder:
     def _scalar(self, event: ScalarEvent, at: Position) -> bool:
         is_plain = event.style in {None, ""}
         meaning = scalars.plain(event.value) if is_plain else scalars.quoted(event.value)
-        if isinstance(meaning, Fault):
+        if is_plain and not event.value and not self._open:
+            self.report((1, 1), "the document is empty", "write the document, or remove the file")
+            self._place(Node(at, poisoned=True), None)
+        elif isinstance(meaning, Fault):
             at = self._key_that_waits(at) if is_plain and not event.value else at
             self.report(at, meaning.what, meaning.fix)
             self._place(Node(at, poisoned=True), None)

@@ -39,8 +39,8 @@ def decode(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
         Malformed: anything but the canonical bytes of a value: duplicate keys, other spacing, order or escapes,
             floats, NaN, huge integers, deep nesting, invalid UTF-8.
     """
-    value = parse(data, at_most=at_most)
-    if _serialise(value) != data:
+    value, form = _read(data, at_most)
+    if form != data:
         raise Malformed("not canonical JSON (RFC 8785)")
     return value
 
@@ -51,6 +51,11 @@ def parse(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
     Raises:
         Malformed: as ``decode`` does, except for spacing, order and escapes.
     """
+    return _read(data, at_most)[0]
+
+
+def _read(data: bytes, at_most: int) -> tuple[Any, bytes]:
+    """The value of JSON, and its canonical bytes: what has none is no value."""
     if len(data) > at_most:
         raise Malformed(f"larger than {at_most} bytes")
     try:
@@ -69,8 +74,7 @@ def parse(data: bytes, *, at_most: int = MAX_BYTES) -> Any:
         raise Malformed("not JSON") from None
     except RecursionError:
         raise Malformed(f"nested deeper than {MAX_DEPTH}") from None
-    _measure(value, MAX_DEPTH)
-    return value
+    return value, encode(value)
 
 
 def _serialise(value: object) -> bytes:

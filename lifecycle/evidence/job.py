@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from lifecycle.evidence.approval import verify_mandate, verify_plan
 from lifecycle.evidence.findings import Finding, invalid
-from lifecycle.evidence.keys import VerifyKey
 from lifecycle.evidence.schema import parse_instant
 from lifecycle.evidence.statement import commitment
 from lifecycle.evidence.trust import Trust
@@ -178,12 +177,9 @@ def _plan(case: Case, frame: Frame) -> Iterator[Finding]:
 
 def _authority(case: Case, frame: Frame) -> Iterator[Finding]:
     created, started = frame.created[1], frame.started
-    approvers: dict[str, VerifyKey] = {}
+    approvers: dict[str, int] = {}
     for index, entry in case.of("plan.approved", plan=created["plan"], plan_hash=case.plan_hash):
         key = case.trust.operator_keys.get(entry["operator"])
-        if index > started[0]:
-            # Whoever signs when the job has begun authorises nothing.
-            continue
         if key is None:
             yield invalid("approver-unknown", f"the approval in entry {index} is by an operator who is not trusted")
         elif not verify_plan(key, case.plan_hash, entry["signature"]):
@@ -191,14 +187,15 @@ def _authority(case: Case, frame: Frame) -> Iterator[Finding]:
         elif entry["operator"] == created["author"]:
             yield invalid("self-approval", f"the approval in entry {index} is by the plan's author")
         else:
-            approvers[entry["operator"]] = key
-    if case.predicate["approvals"] != sorted(approvers):
-        yield invalid("approvals", "the certificate names other approvers than the log")
+            approvers.setdefault(entry["operator"], index)
+    if not set(case.predicate["approvals"]) <= approvers.keys():
+        yield invalid("approvals", "the certificate names an approver whose signature is not in the log")
     if case.predicate["mandate"] != started[1]["mandate"]:
         yield invalid("mandate", "the certificate names another mandate than the log")
     if started[1]["mandate"] is not None:
         yield from _mandate(case, frame)
-    elif len(approvers) < APPROVALS[created["kind"]]:
+    # Whoever signs when the job has begun authorises nothing.
+    elif sum(index < started[0] for index in approvers.values()) < APPROVALS[created["kind"]]:
         yield invalid("approvals-missing", f"the plan needs approvals by {APPROVALS[created['kind']]} operators")
 
 

@@ -4,8 +4,8 @@ What it says can be recomputed from the log's entries; ``lifecycle.evidence.veri
 clauses, titles, limits — is text of bounded length without hidden characters, never a name of a person.
 
 ``datasets`` has one member for each step of the plan, in the plan's order; of ``deleted``, ``anonymised`` and
-``changed`` (detached, restricted) only the one that fits the method is above 0. ``approvals`` are the operators who
-signed this plan, sorted; a standing approval is named by ``mandate``. ``evidence.first_index`` is the entry
+``changed`` (detached, restricted) only the one that fits the method is above 0. ``approvals`` are operators who signed
+this plan; a standing approval is named by ``mandate``. ``evidence.first_index`` is the entry
 ``plan.created``, ``last_index`` the ``verification.done`` that the statement rests on; ``log_size`` is the log's size
 when the statement was made; ``period`` runs from ``job.started`` to ``job.finished``.
 """
@@ -25,7 +25,7 @@ COMPLETENESS: Final = ("provisional", "final", "final-with-residue")
 
 _id: Final = schema.identifier
 _count: Final = schema.count
-_line: Final = schema.text(200)
+_line: Final = schema.text(300)
 _optional_day: Final = schema.nullable(schema.day)
 _optional_id: Final = schema.nullable(_id)
 _role: Final = schema.one_of("processor", "controller")
@@ -99,15 +99,15 @@ FIELDS: Final[Mapping[str, Check]] = {
         {
             "processor": _line,
             "controller": schema.nullable(_line),
-            "customer_number": schema.nullable(schema.text(80)),
+            "customer_number": schema.nullable(_line),
             "role": schema.one_of("processor", "own-controller"),
         },
     ),
     "agreement": schema.record(
         {
             "id": _id,
-            "version": schema.version,
-            "clauses": schema.listing(schema.text(80), at_most=200),
+            "version": _line,
+            "clauses": schema.listing(_line, at_most=1000),
             "policy_hash": schema.sha256,
         },
     ),

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import base64
 import json
+import json.encoder
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -47,35 +48,71 @@ def form_of(kind: type) -> str:
     return _NAMES.get(kind, "as-text")
 
 
-def line(columns: Sequence[str], row: Sequence[object]) -> bytes:
-    """Return the row as one line of JSON: UTF-8, no spaces, columns in the given order, a line feed at the end."""
-    members = dict(zip(columns, row, strict=True))
-    try:
-        text = _ENCODER.encode(members)
-    except ValueError:
-        # NaN or an infinity: JSON has no number for them.
-        text = _ENCODER.encode({name: _finite(value) for name, value in members.items()})
-    try:
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:
-        # A lone surrogate has no UTF-8; as an escape it is still JSON.
-        return json.dumps(json.loads(text), separators=(",", ":")).encode() + b"\n"
+def lines(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bytes]:
+    """Return each row as a line of JSON: UTF-8, no spaces, columns in the given order, a line feed at the end."""
+    names = ",".join(f"{_quoted(name)}:\0" for name in columns).replace("%", "%%").replace("\0", "%s")
+    template = f"{{{names}}}\n"
+    # A lone surrogate has no UTF-8; its backslash form is the escape that JSON has for it.
+    return [(template % row).encode("utf-8", "backslashreplace") for row in _columnwise(rows, _JSON, _json)]
+
+
+def table(rows: Sequence[Sequence[object]]) -> bytes:
+    """Return the rows as CSV: RFC 4180, every cell quoted, harmless to a spreadsheet."""
+    if not rows:
+        return b""
+    template = ",".join(['"%s"'] * len(rows[0])) + "\r\n"
+    text = "".join([template % row for row in _columnwise(rows, _CSV, _escaped)])
+    return text.encode("utf-8", "backslashreplace")
 
 
 def cell(value: object) -> str:
-    """Return the value as the text of a CSV cell, harmless to a spreadsheet."""
+    """Return the value as the text of a CSV cell, harmless to a spreadsheet, not yet quoted."""
     if isinstance(value, str):
         return APOSTROPHE + value if value.startswith(FORMULA) else value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float, Decimal)):
+    if isinstance(value, (int, float)):
         # A number is a number: a leading minus is none of a formula's.
-        return _plain(value) if isinstance(value, Decimal) else repr(value)
+        return repr(value)
+    if isinstance(value, Decimal):
+        return _plain(value)
     if isinstance(value, (dict, list, tuple)):
         return _ENCODER.encode(_finite(value))
     return cell(_text(value))
+
+
+def _columnwise(
+    rows: Sequence[Sequence[object]],
+    writers: Mapping[type, Callable[[Any], str]],
+    writer: Callable[[object], str],
+) -> Iterator[tuple[str, ...]]:
+    """Yield the rows as texts. Column by column: a column of one type, as most are, needs one look-up for all rows."""
+    made: list[Iterable[str]] = []
+    for column in zip(*rows, strict=True):
+        kinds = set(map(type, column))
+        if len(kinds) == 1:
+            made.append(map(writers.get(kinds.pop(), writer), column))
+        else:
+            made.append([writers.get(type(value), writer)(value) for value in column])
+    return zip(*made, strict=True)
+
+
+def _json(value: object) -> str:
+    """Return the JSON text of any value."""
+    if value is None or isinstance(value, (bool, int, float, dict, list, tuple)):
+        return _ENCODER.encode(_finite(value))
+    return _quoted(value if isinstance(value, str) else _text(value))
+
+
+def _escaped(value: object) -> str:
+    """Return the text of a CSV cell between its quotes."""
+    return cell(value).replace('"', '""')
+
+
+def _escaped_text(value: str) -> str:
+    return (APOSTROPHE + value if value.startswith(FORMULA) else value).replace('"', '""')
 
 
 def _text(value: object) -> str:
@@ -109,3 +146,8 @@ def _finite(value: Any) -> Any:
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_text)
+_quoted: Final[Callable[[str], str]] = json.encoder.encode_basestring
+
+# Exact types on the straight way; subclasses and the rest take the general functions.
+_JSON: Final[Mapping[type, Callable[[Any], str]]] = {str: _quoted, int: str, type(None): lambda _none: "null"}
+_CSV: Final[Mapping[type, Callable[[Any], str]]] = {str: _escaped_text, int: str, type(None): lambda _none: ""}

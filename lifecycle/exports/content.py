@@ -1,6 +1,6 @@
 """A dataset's content digest: proof that what is deleted equals what was exported (I34), in whatever order it comes.
 
-Each row is written as its line of JSONL (`lifecycle.exports.cells.line`) and gets an HMAC-SHA256 under the export's
+Each row is written as its line of JSONL (`lifecycle.exports.cells.lines`) and gets an HMAC-SHA256 under the export's
 key; these 256-bit numbers are added up modulo 2**256. The digest is `lifecycle.evidence.digest.keyed_digest` under the
 same key over the canonical JSON of column names, number of rows and that sum. Two streams have equal digests if and
 only if they hold the same lines the same number of times: whoever chooses contents does not know the key, and so cannot
@@ -12,13 +12,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from lifecycle.evidence import canonical
 from lifecycle.evidence.digest import keyed_digest
-from lifecycle.exports.cells import line
+from lifecycle.exports.cells import lines
 from lifecycle.ports.store import Rows
 
+CHUNK_ROWS: Final = 500
 _MODULUS: Final = 1 << 256
 
 
@@ -41,10 +43,10 @@ class Accumulator:
         self._sum = 0
         self.rows = 0
 
-    def add(self, lines: Iterable[bytes]) -> None:
+    def add(self, made: Iterable[bytes]) -> None:
         """Count these lines of JSONL, line feeds included."""
         key, total, count = self._row_key, self._sum, 0
-        for item in lines:
+        for item in made:
             total += int.from_bytes(hmac.digest(key, item, "sha256"), "big")
             count += 1
         self._sum = total % _MODULUS
@@ -59,5 +61,7 @@ class Accumulator:
 def content_of(rows: Rows, key: bytes) -> Content:
     """Return the content digest of a stream of rows, to be compared with an export's. Memory does not grow."""
     accumulator = Accumulator(key, rows.columns)
-    accumulator.add(line(rows.columns, row) for row in rows.rows)
+    stream = iter(rows.rows)
+    while chunk := list(islice(stream, CHUNK_ROWS)):
+        accumulator.add(lines(rows.columns, chunk))
     return accumulator.content()

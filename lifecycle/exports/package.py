@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import re
@@ -23,13 +22,12 @@ from lifecycle.evidence.errors import Malformed
 from lifecycle.evidence.schema import format_instant
 from lifecycle.exports import manifest as manifests
 from lifecycle.exports import readme as readmes
-from lifecycle.exports.cells import cell, form_of, line
-from lifecycle.exports.content import Accumulator
+from lifecycle.exports.cells import form_of, lines, table
+from lifecycle.exports.content import CHUNK_ROWS, Accumulator
 from lifecycle.exports.files import new_file, spool
 from lifecycle.exports.manifest import Exported, ExportedColumn, ExportFile, Manifest
 from lifecycle.ports.store import Rows
 
-_CHUNK_ROWS: Final = 500
 _COPY_BYTES: Final = 1 << 18
 # Most of the time goes into compression: level 1 is five times as fast as the default and a fifth larger.
 _COMPRESSION: Final = 1
@@ -139,12 +137,12 @@ class _Package:
             kinds: list[set[type]] = [set() for _ in rows.columns]
             with self._archive.open(self._info(f"{name}.jsonl"), "w", force_zip64=True) as member:
                 jsonl_file = _Hashed(member)
-                csv_file.write(_csv([rows.columns]))
+                csv_file.write(table([rows.columns]))
                 for chunk in _chunks(rows, self._tenant):
-                    lines = [line(rows.columns, row) for row in chunk]
-                    jsonl_file.write(b"".join(lines))
-                    csv_file.write(_csv(chunk))
-                    accumulator.add(lines)
+                    made = lines(rows.columns, chunk)
+                    jsonl_file.write(b"".join(made))
+                    csv_file.write(table(chunk))
+                    accumulator.add(made)
                     for seen, column in zip(kinds, zip(*chunk, strict=True), strict=True):
                         seen.update(map(type, column))
                     self._progress(Progress(one.dataset, accumulator.rows))
@@ -209,7 +207,7 @@ def _chunks(rows: Rows, tenant: str) -> Iterator[list[Sequence[object]]]:
             advice="Export only datasets whose tenancy is a column or a path.",
         )
     stream = iter(rows.rows)
-    while chunk := list(islice(stream, _CHUNK_ROWS)):
+    while chunk := list(islice(stream, CHUNK_ROWS)):
         for row in chunk:
             if _tenant_text(row[place]) != tenant:
                 raise Refused(
@@ -227,13 +225,6 @@ def _tenant_text(value: object) -> str | None:
     if isinstance(value, (int, UUID)) and not isinstance(value, bool):
         return str(value)
     return None
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _distinct(datasets: Iterable[ExportDataset]) -> Iterator[ExportDataset]:

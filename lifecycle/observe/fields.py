@@ -14,25 +14,52 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from lifecycle.evidence import schema
+from lifecycle.evidence.entry import TYPES
 from lifecycle.evidence.errors import Malformed
 
 Plain = bool | int | float | str
 Reading = Callable[[object], Plain | None]
 
-_EVENT: Final = re.compile(r"[a-z]+(?:[.-][a-z]+){0,5}")
+EVENTS: Final = frozenset(TYPES) | {
+    "command.started",
+    "command.finished",
+    "command.failed",
+    "daemon.started",
+    "daemon.stopped",
+    "leader.gained",
+    "leader.lost",
+    "tick.started",
+    "tick.finished",
+    "tick.skipped",
+    "tick.missed",
+    "run.started",
+    "run.finished",
+    "run.failed",
+    "rule.parked",
+    "rule.breached",
+    "scan.done",
+    "coverage.done",
+    "batch.done",
+    "batch.failed",
+    "recovery.done",
+    "checkpoint.written",
+    "export.written",
+    "clock.spread",
+    "http.started",
+    "http.failed",
+    "library.message",
+}
+"""Every event: those of the deployment's log, and what only the process' own log tells. A new one is added here."""
+
 # A word of the code (a guard, a state, an outcome): short, lower case, no digits in front.
 _WORD: Final = re.compile(r"[a-z]{1,24}(?:-[a-z0-9]{1,16}){0,4}")
 # One letter or word, then what a digest or a counter made: never a name.
 _GENERATED: Final = re.compile(r"[a-z]{1,12}-(?:[0-9a-f]{12,64}|[0-9]{1,12}|[0-9]{4}-[0-9]{1,12})")
+_VERSION: Final = re.compile(r"[0-9]{1,4}(?:[.-][0-9]{1,4}){0,3}(?:(?:a|b|rc|\.dev|\.post)[0-9]{1,3})?")
 _STEP: Final = re.compile(r"s[0-9]{3}")
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
 _CLASS: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,59}")
 _LIBRARY: Final = re.compile(r"[a-z_]{1,30}")
-
-
-def is_event(name: object) -> bool:
-    """Whether this is a name of an event as the code writes them: words, dots, hyphens."""
-    return isinstance(name, str) and len(name) <= 80 and _EVENT.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,13 @@ def read(key: str, value: object, names: Names) -> Plain | None:
 def _shaped(expression: re.Pattern[str]) -> Reading:
     def reading(value: object) -> str | None:
         return value if isinstance(value, str) and expression.fullmatch(value) else None
+
+    return reading
+
+
+def _among(words: frozenset[str]) -> Reading:
+    def reading(value: object) -> str | None:
+        return value if isinstance(value, str) and value in words else None
 
     return reading
 
@@ -121,25 +155,22 @@ _COUNTS: Final = (
     "attempt",
     "dropped",
 )
-_WORDS: Final = (
-    "type",
-    "kind",
-    "state",
-    "outcome",
-    "change",
-    "reason",
-    "choice",
-    "form",
-    "basis",
-    "channel",
-    "guard",
-    "code",
-    "action",
-    "verb",
-)
+_WORDS: Final = ("guard", "code", "verb")
+"""Written in the code itself, next to what they name: their form is checked, not their list."""
+
+_CLOSED: Final[Mapping[str, frozenset[str]]] = {
+    "kind": frozenset({"rule", "offboarding", "person", "restore"}),
+    "outcome": frozenset({"done", "partial", "refused", "stopped", "failed", "skipped", "missed"}),
+    "change": frozenset({"registered", "notice", "ended", "resumed", "closed", "choice"}),
+    "choice": frozenset({"delete", "return"}),
+    "reason": frozenset({"operator", "file", "database", "signal", "unreadable", "guard", "overlap", "not-leader"}),
+    "basis": frozenset({"controller-instruction", "legal-order", "own-data", "person-restriction"}),
+    "action": frozenset({"delete", "anonymise", "detach", "restrict", "export"}),
+}
 _READINGS: Final[Mapping[str, Reading]] = {
     **dict.fromkeys(_COUNTS, _checked(schema.count)),
     **dict.fromkeys(_WORDS, _shaped(_WORD)),
+    **{key: _among(words) for key, words in _CLOSED.items()},
     **dict.fromkeys(("seconds", "spread_seconds", "age_seconds"), _number),
     **dict.fromkeys(("job", "batch", "plan", "mandate", "certificate", "export"), _shaped(_GENERATED)),
     **dict.fromkeys(("plan_hash", "policy_hash", "statement_hash", "manifest_hash"), _checked(schema.sha256)),
@@ -152,9 +183,7 @@ _READINGS: Final[Mapping[str, Reading]] = {
     "sqlstate": _shaped(_SQLSTATE),
     "error": _shaped(_CLASS),
     "library": _shaped(_LIBRARY),
-    "version": _checked(schema.version),
-    "tool_version": _checked(schema.version),
-    "agreement_version": _checked(schema.version),
+    **dict.fromkeys(("version", "tool_version", "agreement_version"), _shaped(_VERSION)),
 }
 
 KEYS: Final = frozenset(_READINGS) | frozenset(DECLARED)

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lifecycle.core.errors import Refused
 from lifecycle.evidence.schema import format_instant
-from lifecycle.observe.fields import Names, Plain, is_event, read
+from lifecycle.observe.fields import EVENTS, Names, Plain, read
 from lifecycle.ports.clock import Clock
 
 Log = FilteringBoundLogger
@@ -33,7 +33,7 @@ def open_log(
 ) -> Log:
     """Return a logger that writes to the stream and to nothing else.
 
-    A line has `at`, `level`, `event`, the allowed fields, and `dropped` with the number of fields that were not allowed.
+    A line has `at`, `level`, `event`, the allowed fields, and `dropped`: how many fields were not allowed.
     Exceptions (`exc_info`) become `error` (the class), `sqlstate` and `guard`: no message, no traceback.
 
     Args:
@@ -88,14 +88,13 @@ class _Filter:
     def __call__(self, _logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
         event = fields.pop("event", None)
         level = fields.pop("level")
-        dropped = 0
+        named = isinstance(event, str) and event in EVENTS
+        dropped = 0 if named else 1
         line: dict[str, Plain] = {
             "at": format_instant(self._clock.now()),
             "level": level,
-            "event": event if is_event(event) else _UNNAMED,
+            "event": str(event) if named else _UNNAMED,
         }
-        if not is_event(event):
-            dropped += 1
         error = _exception(fields.pop("exc_info", None))
         if error is not None:
             fields.update(_reduced(error))

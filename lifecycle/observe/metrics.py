@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -25,6 +26,7 @@ from lifecycle.observe.fields import Names
 from lifecycle.observe.fold import NOWHERE, OFFBOARDING, OTHER, Plans
 
 _MOST_TENANTS: Final = 200
+_ALIAS: Final = re.compile(r"t-[a-z2-7]{16}")
 _BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _BOTH: Final = ("rule", "store")
 
@@ -276,10 +278,13 @@ _HANDLERS: Final = {
 def _per_tenant(gauge: Gauge, moments: Mapping[str, datetime]) -> None:
     gauge.clear()
     first = sorted(moments.items(), key=lambda item: (item[1], item[0]))
-    for alias, moment in first[:_MOST_TENANTS]:
+    named = [item for item in first if _ALIAS.fullmatch(item[0])][:_MOST_TENANTS]
+    for alias, moment in named:
         gauge.labels(alias).set(moment.timestamp())
-    if first[_MOST_TENANTS:]:
-        gauge.labels(OTHER).set(first[_MOST_TENANTS][1].timestamp())
+    seen = dict(named)
+    others = [moment for alias, moment in first if alias not in seen]
+    if others:
+        gauge.labels(OTHER).set(others[0].timestamp())
 
 
 class _WithoutCreated(Collector):

@@ -118,9 +118,13 @@ def _migrate(connection: Connection) -> None:
     # Alembic is only needed here, and takes longer to import than most commands take to run.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", _SCRIPTS)
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    try:
+        command.upgrade(config, HEAD)
+    except CommandError:
+        raise Corrupt("the state has a schema version that no version of ours wrote") from None

@@ -120,6 +120,23 @@ class SqlState:
         """Release connections; safe to call twice."""
         self._engine.dispose()
 
+    def scrub(self) -> None:
+        """Leave nothing of removed bodies in our files: SQLite's WAL is written back and cut off (I32).
+
+        Pages are overwritten as they are freed; PostgreSQL's dead rows and WAL are its operator's business. Raises
+        Transient while another reader or writer is in the way.
+        """
+        if self._is_server():
+            return
+        with translated():
+            connection = self._engine.raw_connection()
+            try:
+                busy = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                connection.close()
+        if busy:
+            raise Transient("the state's WAL is in use and was not cut off", advice="Try again when others are done.")
+
     def check_edge(self) -> None:
         """Read the schema's version, the newest entry and the tree's right edge: what a torn file lacks first.
 

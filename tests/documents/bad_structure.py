@@ -16,7 +16,7 @@ STRUCTURE = [
     Bad("empty", f"{M}", "empty"),
     Bad("only blanks and line feeds", f"{M}  \n\n", "empty"),
     Bad("only a comment", f"{M}# nothing\n", "empty"),
-    Bad("only a document marker", f"--- {M}\n", "empty"),
+    Bad("only a document marker", f"{M}---\n", "empty"),
     Bad("a word", f"{M}agreement\n", "mapping"),
     Bad("a list", f"{M}- lifecycle: statutes/v1\n", "mapping"),
     Bad("a number", f"{M}7\n", "mapping"),
@@ -97,5 +97,5 @@ STRUCTURE = [
     Bad("nested 1,000 levels of dashes", "- " * 64 + M + "- " * 936 + "x", "deeper than 64"),
     Bad("nested 100 levels by indentation", "".join(f"{' ' * level}{M if level == 64 else ''}a:\n" for level in range(100)),
         "deeper than 64"),
-    Bad("a bomb of aliases", f"a: {M}&a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "anchor", 7),
+    Bad("a bomb of aliases", f"a: {M}&a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "anchor", 8),
 ]

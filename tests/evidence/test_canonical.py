@@ -130,6 +130,8 @@ def test_files_that_people_edit_may_be_laid_out_freely_but_not_doubt_their_meani
         canonical.parse(b'{ "b": 1, "b": 1 }')
     with pytest.raises(Malformed):
         canonical.parse(b'{ "b": 1.0 }')
+    with pytest.raises(Malformed):
+        canonical.parse(b'{ "b": "\\ud800" }')
 
 
 def test_an_error_shows_no_value_and_says_what_to_do():

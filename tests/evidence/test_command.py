@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 import lifecycle.evidence
 from lifecycle.evidence.__main__ import main
 from tests.evidence import world
 
+ROOT = Path(lifecycle.evidence.__file__).parents[2]
 STORIES = {name: world.make(name) for name in sorted(world.STORIES)}
 MADE = STORIES["mandate"]
 
@@ -28,17 +30,13 @@ def files(tmp_path):
     return bundle, trust
 
 
-def run(*arguments, cwd=None, **environment):
-    """The command in a fresh process that knows nothing of this one."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(cwd or Path.cwd()), **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "lifecycle.evidence", *map(str, arguments)],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+def python(*arguments, **options):
+    """A fresh interpreter that knows nothing of this one but the path to the package."""
+    cwd = options.pop("cwd", ROOT)
+    stdout = options.pop("stdout", subprocess.PIPE)
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **options}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=env, stdout=stdout, stderr=subprocess.PIPE, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("story", sorted(STORIES))
@@ -124,47 +122,39 @@ def test_the_package_alone_verifies(files, tmp_path):
     """Copied to an empty folder, in a process that imports nothing else of lifecycle and nothing but two libraries."""
     alone = tmp_path / "alone"
     shutil.copytree(Path(lifecycle.evidence.__file__).parent, alone / "lifecycle" / "evidence")
-    assert run(*files, cwd=alone).returncode == 2
     bundle, trust = files
-    result = run(bundle, "--trust", trust, cwd=alone)
-    assert (result.returncode, result.stderr) == (0, b"")
     probe = (
         "import runpy, sys\n"
         "sys.argv[0] = 'verify'\n"
         "try:\n    runpy.run_module('lifecycle.evidence', run_name='__main__', alter_sys=True)\n"
         "except SystemExit as end:\n    assert end.code == 0, end.code\n"
-        "print(*sorted(sys.modules), file=sys.stderr)\n"
+        "print(sys.modules['lifecycle.evidence'].__file__, *sorted(sys.modules), file=sys.stderr)\n"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", probe, str(bundle), "--trust", str(trust)],
-        cwd=alone,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(alone)},
-        capture_output=True,
-        check=True,
-        timeout=60,
-    ).stderr.decode()
-    ours = {name for name in loaded.split() if name.split(".")[0] == "lifecycle"}
+    # -S: no site, so no editable install of the product; the libraries are found as a plain folder.
+    libraries = Path(rfc8785.__file__).parents[1]
+    command = ["-S", "-c", probe, bundle, "--trust", trust]
+    result = python(*command, cwd=alone, PYTHONPATH=os.pathsep.join(map(str, (alone, libraries))))
+    assert result.returncode == 0, result.stderr
+    file, *loaded = result.stderr.decode().split()
+    assert Path(file).is_relative_to(alone)
+    ours = {name for name in loaded if name.split(".")[0] == "lifecycle"}
     assert all(name == "lifecycle" or name.startswith("lifecycle.evidence") for name in ours)
-    foreign = {name.split(".")[0] for name in loaded.split()} - sys.stdlib_module_names - {"lifecycle"}
-    site_hooks = {name for name in foreign if name.startswith(("_", "sitecustomize", "usercustomize", "distutils"))}
-    assert foreign - site_hooks <= {"cryptography", "rfc8785", "cffi"}
+    foreign = {name.split(".")[0] for name in loaded} - sys.stdlib_module_names - {"lifecycle"}
+    assert foreign - {"__main__"} <= {"cryptography", "rfc8785", "_cffi_backend", "_openssl"}
+    direct = ["-S", "-m", "lifecycle.evidence", bundle, "--trust", trust]
+    assert python(*direct, cwd=alone, PYTHONPATH=os.pathsep.join(map(str, (alone, libraries)))).returncode == 0
 
 
 def test_the_report_survives_any_terminal(files):
-    """An ASCII terminal gets escapes, not an error; a reader that leaves early changes nothing of the verdict."""
+    """An ASCII terminal gets escapes, not an error; a reader that leaves early gets no complaint."""
     bundle, trust = files
-    plain = run(bundle, "--trust", trust, PYTHONIOENCODING="ascii")
+    command = ["-m", "lifecycle.evidence", bundle, "--trust", trust]
+    plain = python(*command, PYTHONIOENCODING="ascii")
     assert plain.returncode == 0
     assert rb"L\xf6schbest\xe4tigung" in plain.stdout
     reader, writer = os.pipe()
     os.close(reader)
-    left = subprocess.run(
-        [sys.executable, "-m", "lifecycle.evidence", str(bundle), "--trust", str(trust)],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=60,
-    )
+    left = python(*command, stdout=writer)
     os.close(writer)
     assert (left.returncode, left.stderr) == (0, b"")
 

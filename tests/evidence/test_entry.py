@@ -75,8 +75,8 @@ def test_a_missing_or_unknown_field_is_refused_in_every_type(kind):
 
 @pytest.mark.parametrize("kind", sorted(TYPES))
 @pytest.mark.parametrize("value", ["Max Mustermann", "max@example.com", "", -1, 1.5, {}, [], [1], object()])
-def test_no_field_of_any_type_takes_text_of_a_person_or_another_shape(kind, value):
-    """I23: not one field of the log has room for a name, an address or free text."""
+def test_I23_no_field_of_any_type_takes_text_of_a_person_or_another_shape(kind, value):
+    """Not one field of the log has room for a name, an address or free text."""
     entry = SAMPLES[kind]
     for name in entry:
         if value == [] and name in ("datasets", "checks", "steps", "documents") and kind == "export.delivered":
@@ -212,7 +212,22 @@ def test_instants_are_utc_and_whole_seconds():
 
 
 @pytest.mark.parametrize(
-    "hidden", ["\n", "\x00", "\x7f", "\x85", "\u202e", "\u2066", "\u200b", "\ufeff", "\u2028", "\u061c"]
+    "hidden",
+    [
+        "\n",
+        "\x00",
+        "\x7f",
+        "\x85",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\ufeff",
+        "\u2028",
+        "\u061c",
+        "\xad",
+        "\ud800",
+        "\U000e0041",
+    ],
 )
 def test_texts_have_nothing_hidden(hidden):
     """Control, bidirectional and invisible characters are refused in firms, clauses and limits."""

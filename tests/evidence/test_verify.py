@@ -116,9 +116,9 @@ def final(completeness="final", **more):
                 "entries": lambda e: e.append(
                     {**approved(find(e, "plan.created")["plan_hash"], None, "ops-b", OPS_B), "at": world.at(20)},
                 ),
-                "predicate": put("approvals", ["ops-a"]),
             },
         ),
+        ("rule", {"predicate": put("agreement", "version", "2025-01, 2026-01")}),
         ("mandate", {"entries": insert(mandate("renewed", signer=OPS_B, name="ops-b"), "plan.created")}),
         # On the last day of the mandate, in whatever zone.
         ("mandate", {"entries": lambda e: e[6].update(mandate(expires_on="2026-03-01"))}),
@@ -200,7 +200,7 @@ LIES = {
         "approvals-missing",
     ),
     "approved after the start": ("rule", {"entries": move("plan.approved", 0, "job.finished")}, "approvals-missing"),
-    "other approvers stated": ("offboarding", {"predicate": put("approvals", ["ops-a"])}, "approvals"),
+    "other approvers stated": ("offboarding", {"predicate": put("approvals", ["ops-a", "ops-z"])}, "approvals"),
     "plan too old": ("rule", {"entries": setting("plan.created", at="2026-02-26T02:00:00Z")}, "plan-expired"),
     "other plan hash": ("rule", {"entries": setting("plan.created", plan_hash=digest(b"x"))}, "plan-hash"),
     "job of another plan": ("rule", {"entries": setting("job.started", plan_hash=digest(b"x"))}, "plan-hash"),
@@ -435,6 +435,22 @@ def test_a_lie_is_found_even_under_genuine_keys(lie):
     assert code in {finding.code for finding in report.findings}
     assert report.verdict == "invalid"
     assert report.facts == {}
+
+
+@pytest.mark.parametrize("completeness", ["provisional", "final"])
+@pytest.mark.parametrize("found", ["residue", "orphans", "unknown"])
+def test_I21_no_certificate_of_any_kind_with_something_left(found, completeness):
+    """Residue, orphans or unknown outcomes: not even a provisional certificate is valid."""
+    edit = setting(*CHECK, unknown=1) if found == "unknown" else check(**{found: 1})
+    made = make(entries=edit, predicate=final(completeness))
+    assert "residue" in codes(made)
+
+
+def test_I21_an_uncovered_store_blocks_the_final_certificate_only():
+    """Coverage incomplete: the provisional certificate holds, the final one does not."""
+    uncovered = setting(*CHECK, coverage_complete=False)
+    assert codes(make(entries=uncovered)) == set()
+    assert codes(make(entries=uncovered, predicate=final())) == {"not-final"}
 
 
 @pytest.mark.parametrize("steps", [None, 7, [], [7, 8], [{"id": "s001"}]])

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from lifecycle.core.errors import Corrupt, InvalidDocument, Refused, Transient
 from lifecycle.exports import ExportDataset, Progress, check_package, content_of, write_package
-from lifecycle.exports.cells import FORMULA, cell, line
+from lifecycle.exports.cells import FORMULA, cell, lines, table
 from lifecycle.exports.manifest import read_manifest
 from lifecycle.ports.store import Rows
 
@@ -413,7 +413,7 @@ def test_progress_is_told(tmp_path):
 
 def test_lines_are_their_own_form():
     """A line ends with a line feed and holds no other, whatever the values hold."""
-    made = line(("a", "b"), ("x\ny\u2028", None))
+    (made,) = lines(("a", "b"), [("x\ny\u2028", None)])
     assert made.count(b"\n") == 1
     assert made.endswith(b"\n")
 
@@ -431,3 +431,16 @@ def test_memory_does_not_grow_with_rows(tmp_path):
     assert rows == 500_000
     assert peak < 128 * 1024
     assert rate > 5_000
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=6))
+def test_files_read_back_as_they_were(rows):
+    """What a JSON reader and a CSV reader of others see is what the rows held, whatever characters they hold."""
+    made = lines(("a%s", 'b"'), rows)
+    assert [tuple(json.loads(text).values()) for text in made] == rows
+    assert list(json.loads(made[0])) == ["a%s", 'b"']
+    read = list(csv.reader(io.StringIO(table(rows).decode(), newline=""), strict=True))
+    assert read == [[cell(value) for value in row] for row in rows]

@@ -78,8 +78,8 @@ class Template:
             self._database.__exit__(None, None, None)
 
     @contextmanager
-    def copy(self, name: str) -> Iterator[portal.World]:
-        """Yield a copy of the world with both plans made and approved, and remove it afterwards."""
+    def copy(self, name: str, *, prepared: bool = True) -> Iterator[portal.World]:
+        """Yield a copy of the world, by default with both plans made and approved, and remove it afterwards."""
         folder = self.home / name
         shutil.copytree(self.world.folder, folder)
         with ExitStack() as stack:
@@ -92,7 +92,8 @@ class Template:
                 url = stack.enter_context(servers.fresh_database(self.postgres, template=source))
             portal.point_to(folder, url)
             world = portal.World(folder, url, self.now)
-            _must(spawn(world, _prepare_of(world)))
+            if prepared:
+                _must(spawn(world, _prepare_of(world)))
             yield world
 
 
@@ -166,26 +167,31 @@ def _kill(template: Template, case: Case) -> tuple[oracle.Verdict | None, list[s
 
 
 def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]]:
-    with template.copy(f"cut-{cut.pattern.replace(' ', '')}-{cut.when}-{cut.nth}") as world:
+    """Plan, run and finish through the same proxy: a store is known by its address too."""
+    with template.copy(f"cut-{cut.pattern.replace(' ', '')}-{cut.when}-{cut.nth}", prepared=False) as world:
         parts = urlsplit(world.url)
         command = [sys.executable, "-m", "tests.faults.proxy", str(parts.hostname), str(parts.port)]
         proxy = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, cut.pattern, cut.when, str(cut.nth)], stdout=subprocess.PIPE, text=True
+            [*command, cut.pattern, cut.when, str(cut.nth)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:
             assert proxy.stdout is not None
+            assert proxy.stdin is not None
             port = int(proxy.stdout.readline())
             through = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}")
             portal.point_to(world.folder, urlunsplit(through))
+            _must(spawn(world, _prepare_of(world)))
+            proxy.stdin.write("arm\n")
+            proxy.stdin.flush()
+            proxy.stdout.readline()
             ended = spawn(world, _run)
+            went_on = "went on by itself" if ended.error is None else "stopped, run again"
+            verdict, notes = _finish(template, world, [went_on])
         finally:
             proxy.kill()
             happened = proxy.stdout.read() if proxy.stdout else ""
             proxy.wait()
-        portal.point_to(world.folder, world.url)
-        if "cut" not in happened:
-            return None, [f"never hit ({ended.error})"]
-        return _finish(template, world, ["went on by itself" if ended.error is None else "stopped, run again"])
+        return (verdict, notes) if "cut" in happened else (None, [f"never hit ({ended.error})"])
 
 
 def _finish(template: Template, world: portal.World, notes: list[str]) -> tuple[oracle.Verdict | None, list[str]]:

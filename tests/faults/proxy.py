@@ -1,7 +1,7 @@
 """A TCP proxy that cuts a PostgreSQL connection before a statement reaches the server, or after it took effect.
 
-`python -m tests.faults.proxy HOST PORT PATTERN before|after NTH` prints its port, then `cut` once it has cut. It only
-imports the standard library. PATTERN is looked for in what the client sends; with `COMMIT` only transactions that
+`python -m tests.faults.proxy HOST PORT PATTERN before|after NTH` prints its port, passes everything on until it reads a
+line, then counts, and prints `cut` once it has cut. It only imports the standard library. PATTERN is looked for in what the client sends; with `COMMIT` only transactions that
 wrote a receipt count.
 """
 
@@ -22,11 +22,12 @@ class Cutter:
         """Cut `when` (before or after) the nth message with this pattern."""
         self.pattern, self.when, self.nth = pattern, when, nth
         self.seen = 0
+        self.armed = threading.Event()
         self.lock = threading.Lock()
 
     def matches(self, data: bytes, wrote_receipt: bool) -> bool:  # noqa: FBT001 - one fact
         """Count a message; True for the one to cut at."""
-        if self.pattern not in data or (self.pattern == b"COMMIT" and not wrote_receipt):
+        if not self.armed.is_set() or self.pattern not in data or (self.pattern == b"COMMIT" and not wrote_receipt):
             return False
         with self.lock:
             self.seen += 1
@@ -37,10 +38,17 @@ def serve(host: str, port: int, cutter: Cutter) -> None:
     """Accept connections until the process is ended."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
+        threading.Thread(target=_arm, args=(cutter,), daemon=True).start()
         while True:
             client, _ = server.accept()
             upstream = socket.create_connection((host, port))
             threading.Thread(target=_talk, args=(client, upstream, cutter), daemon=True).start()
+
+
+def _arm(cutter: Cutter) -> None:
+    if sys.stdin.readline():
+        cutter.armed.set()
+        print("armed", flush=True)
 
 
 def _talk(client: socket.socket, upstream: socket.socket, cutter: Cutter) -> None:

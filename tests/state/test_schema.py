@@ -9,8 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url
 
-from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.errors import Corrupt, InvalidDocument, Refused
 from lifecycle.state import current, open_state, upgrade
 from lifecycle.state.schema import HEAD, VERSION_TABLE, metadata
 from tests.state.sample import check_whole, step
@@ -129,3 +130,50 @@ def test_one_file_has_one_lock(tmp_path):
         pass
     state.close()
     other.close()
+
+
+def test_I17_commits_are_durable_whatever_the_server_prefers(postgres_url):
+    """A server that confirms commits before they are durable is told not to do so to us."""
+    name = make_url(postgres_url).database
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    engine.dispose()
+    state = open_state(postgres_url, create=True)
+    with state._reader() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    state.close()
+
+
+def test_I17_file_commits_are_durable(tmp_path):
+    """Each commit of the file is synchronised by itself."""
+    state = open_state(f"sqlite:///{tmp_path / 'state.sqlite'}", create=True)
+    with state._reader() as connection:
+        settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    state.close()
+    assert settings == ["wal", 2]
+
+
+def test_I32_removed_registers_leave_the_file(tmp_path):
+    """A removed body is in no file of ours after scrubbing, free pages and WAL included."""
+    state = open_state(f"sqlite:///{tmp_path / 'state.sqlite'}", create=True)
+    with state.transaction() as transaction:
+        for number in range(50):
+            transaction.put("tenant", f"t{number}", b"mara@example.com " * 400)
+    before = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    with state.transaction() as transaction:
+        for number in range(50):
+            transaction.remove("tenant", f"t{number}")
+    state.scrub()
+    after = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    state.close()
+    assert b"mara@example.com" in before
+    assert b"mara@example.com" not in after
+
+
+def test_unknown_revision_is_corrupt(state, url):
+    """A schema version that never existed is not upgraded."""
+    with state._engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
+    with pytest.raises(Corrupt):
+        upgrade(url)

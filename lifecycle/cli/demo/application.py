@@ -34,7 +34,7 @@ LOG_DAYS = 120
 """How far back the logs go before the first day: nobody has ever deleted one."""
 
 CONTENT_DAYS = 700
-REQUESTS, MAILS = 14, 4
+REQUESTS, MAILS = 9, 2
 """Log records of one day for a portal of plain size."""
 
 SCHEMA = """
@@ -155,7 +155,7 @@ class Application:
             yield portal.id, portal.firm, address, portal.number, 1 + number % len(PLANS), since.isoformat()
 
     def _people(self, database: sqlite3.Connection, portal: Portal) -> None:
-        count = 170 * portal.share // 100
+        count = 190 * portal.share // 100
         first = 1 + sum(number for _, number in self._users.values())
         self._users[portal.id] = (first, count)
         users, credentials = [], []
@@ -173,7 +173,7 @@ class Application:
         tickets = [
             (first + number, portal.id, self._user(portal), self._one(SUBJECTS), "closed",
              self._text(self._past(CONTENT_DAYS)))
-            for number in range(900 * portal.share // 100)
+            for number in range(1100 * portal.share // 100)
         ]  # fmt: skip
         database.executemany("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?)", tickets)
         comments = [
@@ -188,7 +188,7 @@ class Application:
             "INSERT INTO messages (portal_id, sender_id, body, sent_at) VALUES (?, ?, ?, ?)",
             [
                 (portal.id, self._user(portal), self._one(SENTENCES), self._text(self._past(CONTENT_DAYS)))
-                for _ in range(1200 * portal.share // 100)
+                for _ in range(1300 * portal.share // 100)
             ],
         )
         self._documents(database, portal)
@@ -201,7 +201,7 @@ class Application:
         )
 
     def _documents(self, database: sqlite3.Connection, portal: Portal) -> None:
-        first, count = self._next(database, "documents"), 450 * portal.share // 100
+        first, count = self._next(database, "documents"), 500 * portal.share // 100
         database.executemany(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
             [

@@ -11,15 +11,14 @@ ZONE = "Europe/Berlin"
 NIGHT = time(3, 15)
 """When the nightly run starts; no clock change of this zone skips or repeats it."""
 
-FIRST_APPROVAL = 1
-HOLD = 10
-NOTICE = 12
-CONTRACT_ENDS = 19
-EXPORT = 22
-DELETION = 50
-LAST = 58
+HOLD = 8
+NOTICE = 9
+CONTRACT_ENDS = 13
+EXPORT = 15
+DELETION = 44
+LAST = 50
 """Days since the first one. A window of 30 days lies between the contract's end and the deletion, a backup cycle of
-seven days between the deletion and the last day."""
+three days between the deletion and the last day."""
 
 
 @dataclass(frozen=True, slots=True)

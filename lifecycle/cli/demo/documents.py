@@ -18,7 +18,7 @@ STORE = "portal"
 DATABASE = "portal.db"
 ADDRESS_FILE = "portal-address"
 LOGS = ("access-log", "mail-log")
-BACKUP_CYCLE = "P7D"
+BACKUP_CYCLE = "P3D"
 
 OPERATOR = f"""\
 lifecycle: operator/v1
@@ -50,7 +50,7 @@ stores:
     address: {{file: {ADDRESS_FILE}}}
     place: {{country: DE, region: Frankfurt}}
     backups:
-      - {{id: nightly, cycle: {BACKUP_CYCLE}}}    # the last copy of a deleted row is gone after seven days
+      - {{id: nightly, cycle: {BACKUP_CYCLE}}}    # the last copy of a deleted row is gone after three days
 datasets:
   - id: portals
     store: {STORE}
