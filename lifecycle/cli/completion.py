@@ -9,7 +9,7 @@ from lifecycle.cli.session import Session, pass_session, verb, write
 VARIABLE = "_LIFECYCLE_COMPLETE"
 
 
-@verb("completion", example='completion bash > ~/.local/share/bash-completion/completions/lifecycle')
+@verb("completion", example="completion bash > ~/.local/share/bash-completion/completions/lifecycle")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 @pass_session

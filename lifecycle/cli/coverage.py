@@ -20,7 +20,9 @@ def command(session: Session) -> None:
     with session.open() as deployment:
         found = [gap for name in sorted(deployment.stores) for gap in gaps(deployment, name)]
         stores = len(deployment.stores)
-    rows = [(gap.store, gap.kind, f"{gap.schema}.{gap.table}" if gap.schema else gap.table, gap.column) for gap in found]
+    rows = [
+        (gap.store, gap.kind, f"{gap.schema}.{gap.table}" if gap.schema else gap.table, gap.column) for gap in found
+    ]
     page = Page()
     if found:
         page.line(f"{len(found)} gaps in {stores} stores.", "bad")

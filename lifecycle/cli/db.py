@@ -11,7 +11,7 @@ def command() -> None:
     """Show and upgrade the schema of the deployment's own state."""
 
 
-@command.command("current", example="db current")
+@command.verb("current", example="db current")
 @pass_session
 def current(session: Session) -> None:
     """Show which schema the state has."""
@@ -21,7 +21,7 @@ def current(session: Session) -> None:
     session.show({"revision": found}, Page().line(found or "there is no state yet"))
 
 
-@command.command("upgrade", example="db upgrade")
+@command.verb("upgrade", example="db upgrade")
 @pass_session
 def upgrade(session: Session) -> None:
     """Bring the state to this version's schema; back it up before. Repeating is safe."""

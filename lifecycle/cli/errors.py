@@ -31,7 +31,7 @@ def guarded(run: Callable[[], Any], session: Session) -> int:
     except (click.Abort, KeyboardInterrupt):
         what = "interrupted; no batch is half done"
         return _tell(session, "interrupted", INTERRUPTED, what, advice="Run the command again: it goes on.")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - nothing may end in a traceback: it could hold values
         return _of(session, error)
     return code if isinstance(code, int) else 0
 

@@ -24,7 +24,9 @@ def command(session: Session, tenant: str, output: Path) -> None:
 
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     with session.open() as deployment:
-        exported, manifest = export(deployment, offboard.find(deployment, tenant), package_writer(deployment), output)
+        known = offboard.find(deployment, tenant)
+        writer = package_writer(deployment, deployment.zone_of(known))
+        exported, manifest = export(deployment, known, writer, output)
     datasets = [{"dataset": d.dataset, "store": d.store, "rows": d.rows} for d in manifest.datasets]
     document = {
         "export": exported.id,

@@ -23,7 +23,7 @@ def command() -> None:
     """Suspend deletion (Aussetzung der Löschung), and release it again."""
 
 
-@command.command("set", example='hold set acme --basis legal-order --reason "order of a court" --by op-one')
+@command.verb("set", example='hold set acme --basis legal-order --reason "order of a court" --by op-one')
 @tenant_argument
 @click.option("--basis", type=click.Choice(BASES), required=True, help="What the hold rests on.")
 @click.option("--reason", type=LINE, required=True, help="Why, without names of persons.")
@@ -49,7 +49,7 @@ def set_(
     session.show(document, page)
 
 
-@command.command("list", example="hold list")
+@command.verb("list", example="hold list")
 @click.option("--all", "everything", is_flag=True, help="Released ones, too.")
 @pass_session
 def list_(session: Session, everything: bool) -> None:
@@ -69,7 +69,7 @@ def list_(session: Session, everything: bool) -> None:
     session.show({"holds": documents}, Page().table(headers, rows))
 
 
-@command.command("release", example="hold release h-0123456789ab --by op-one")
+@command.verb("release", example="hold release h-0123456789ab --by op-one")
 @click.argument("name", type=NAME, metavar="HOLD")
 @by_option
 @pass_session

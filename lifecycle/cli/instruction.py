@@ -24,7 +24,7 @@ def command() -> None:
     """Record the controllers' instructions (Weisungen): who, when, in which form."""
 
 
-@command.command("record", example="instruction record acme --kind return --given-by office --channel text --by op-one")
+@command.verb("record", example="instruction record acme --kind return --given-by office --channel text --by op-one")
 @tenant_argument
 @click.option("--kind", type=click.Choice(KINDS), required=True, help="What it orders.")
 @click.option("--given-by", type=NAME, required=True, help="The authorised person, by role or pseudonym.")
@@ -48,7 +48,7 @@ def record(
     session.show(document, Page().line(f"Instruction {document['id']} is {document['state']}.", "good"))
 
 
-@command.command("list", example="instruction list --tenant acme")
+@command.verb("list", example="instruction list --tenant acme")
 @click.option("--tenant", type=TENANT, help="Of this tenant only.")
 @pass_session
 def list_(session: Session, tenant: str | None) -> None:
@@ -65,7 +65,7 @@ def list_(session: Session, tenant: str | None) -> None:
     session.show({"instructions": documents}, Page().table(headers, [[d[key] for key in keys] for d in documents]))
 
 
-@command.command("decide", example="instruction decide i-0123456789ab accepted --by op-one")
+@command.verb("decide", example="instruction decide i-0123456789ab accepted --by op-one")
 @click.argument("name", type=NAME, metavar="INSTRUCTION")
 @click.argument("state", type=click.Choice(STATES))
 @by_option

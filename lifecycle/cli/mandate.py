@@ -21,7 +21,7 @@ def command() -> None:
     """Show, renew and revoke mandates; one is granted with `lifecycle approve HASH --mandate`."""
 
 
-@command.command("list", example="mandate list")
+@command.verb("list", example="mandate list")
 @pass_session
 def list_(session: Session) -> None:
     """Show all mandates: what they cover, until when, and which ended."""
@@ -32,13 +32,21 @@ def list_(session: Session) -> None:
         documents = [_document(m, session.today()) for m in registers.every(deployment.state, "mandate", Mandate)]
     headers = ("mandate", "rule", "most rows", "operator", "granted", "expires", "state")
     rows = [
-        (d["id"], f"{d['agreement']}/{d['rule']}", d["most_items"], d["operator"], d["granted_on"], d["expires_on"], d["state"])
+        (
+            d["id"],
+            f"{d['agreement']}/{d['rule']}",
+            d["most_items"],
+            d["operator"],
+            d["granted_on"],
+            d["expires_on"],
+            d["state"],
+        )
         for d in documents
     ]
     session.show({"mandates": documents}, Page().table(headers, rows))
 
 
-@command.command("renew", example="mandate renew m-0123456789ab --by op-one --key op-one.pem")
+@command.verb("renew", example="mandate renew m-0123456789ab --by op-one --key op-one.pem")
 @click.argument("name", type=NAME, metavar="MANDATE")
 @by_option
 @key_option
@@ -54,7 +62,7 @@ def renew(session: Session, name: str, by: str, key: Path) -> None:
     session.show(_document(mandate, session.today()), page)
 
 
-@command.command("revoke", example="mandate revoke m-0123456789ab --by op-one --key op-one.pem")
+@command.verb("revoke", example="mandate revoke m-0123456789ab --by op-one --key op-one.pem")
 @click.argument("name", type=NAME, metavar="MANDATE")
 @by_option
 @key_option

@@ -20,7 +20,7 @@ def command() -> None:
     """List operators and add or remove their keys: an operator is an Ed25519 key under a role or pseudonym."""
 
 
-@command.command("list", example="operator list")
+@command.verb("list", example="operator list")
 @pass_session
 def list_(session: Session) -> None:
     """Show the operators, removed ones included."""
@@ -34,7 +34,7 @@ def list_(session: Session) -> None:
     session.show({"operators": [_document(operator) for operator in known]}, page)
 
 
-@command.command("new", example="operator new op-one --key ~/op-one.pem")
+@command.verb("new", example="operator new op-one --key ~/op-one.pem")
 @click.argument("name", type=NAME, metavar="ID")
 @click.option("--key", type=FILE, metavar="FILE", required=True, help="Where to write the private key, mode 0600.")
 @pass_session
@@ -55,9 +55,11 @@ def new(session: Session, name: str, key: Path) -> None:
     session.show({**_document(added), "key_file": str(key)}, page)
 
 
-@command.command("add", example="operator add op-two --public-key BASE64")
+@command.verb("add", example="operator add op-two --public-key BASE64")
 @click.argument("name", type=NAME, metavar="ID")
-@click.option("--public-key", type=LINE, metavar="BASE64", required=True, help="Ed25519 public key, 32 bytes in base64.")
+@click.option(
+    "--public-key", type=LINE, metavar="BASE64", required=True, help="Ed25519 public key, 32 bytes in base64."
+)
 @pass_session
 def add(session: Session, name: str, public_key: str) -> None:
     """Add somebody's public key; the private half stays with them."""
@@ -75,7 +77,7 @@ def add(session: Session, name: str, public_key: str) -> None:
     session.show(_document(added), Page().line(f"{name} may approve from today on.", "good"))
 
 
-@command.command("remove", example="operator remove op-two")
+@command.verb("remove", example="operator remove op-two")
 @click.argument("name", type=NAME, metavar="ID")
 @pass_session
 def remove(session: Session, name: str) -> None:

@@ -124,7 +124,9 @@ def _rich_table(block: Table) -> RenderableType:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = RichTable(*(Text(header) for header in block.headers), box=box.SIMPLE_HEAD, pad_edge=False)
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in block.headers:
+        table.add_column(Text(header))
     for row in block.rows:
         table.add_row(*(Text(clean(cell), overflow="fold") for cell in row))
     return table

@@ -91,7 +91,9 @@ def tenant_argument(function: F) -> F:
 
 def by_option(function: F) -> F:
     """Add `--by OPERATOR`, required: every act has somebody who did it."""
-    return click.option("--by", type=NAME, metavar="OPERATOR", required=True, help="The operator who does it.")(function)
+    return click.option("--by", type=NAME, metavar="OPERATOR", required=True, help="The operator who does it.")(
+        function
+    )
 
 
 def key_option(function: F) -> F:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lifecycle.cli.page import Page, clean, render
+from lifecycle.cli.page import Page, render
 
 if TYPE_CHECKING:
     from lifecycle.flow.deployment import Deployment
     from lifecycle.wiring.deployment import Options
+
+C = TypeVar("C", bound=click.Command)
+Decorator = Callable[[Callable[..., Any]], C]
 
 
 @dataclass(slots=True)
@@ -61,10 +65,9 @@ class Session:
         elif not self.quiet:
             write(render(page, terminal=sys.stdout.isatty(), no_color=self.no_color))
 
-    def note(self, text: str) -> None:
-        """Print a remark on standard error, unless quiet."""
-        if not self.quiet:
-            write(clean(text) + "\n", error=True)
+    def ask(self, page: Page) -> None:
+        """Print what a question is about on standard error, so that standard output stays the result's."""
+        write(render(page, terminal=sys.stderr.isatty(), no_color=self.no_color), error=True)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
@@ -102,32 +105,49 @@ def json_option() -> click.Option:
     )
 
 
-class Verb(click.Command):
-    """A command with `--json` and an example in its help."""
+class Exemplified(click.Command):
+    """A command with an example in its help, and the first clause of its purpose in lists."""
 
-    def __init__(self, *args: Any, example: str, **extra: Any) -> None:
+    def __init__(self, name: str | None, *, example: str, **extra: Any) -> None:
         """Take click's arguments, and the example: command lines without the program's name in front."""
         lines = "\n".join(f"  lifecycle {line}" for line in example.split("\n"))
-        super().__init__(*args, epilog=f"\b\nExample:\n{lines}", **extra)
+        super().__init__(name, **{**extra, "epilog": f"\b\nExample:\n{lines}"})
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the purpose up to its first colon or semicolon, never cut in the middle."""
+        del limit
+        purpose = " ".join((self.help or "").split("\n\n")[0].split())
+        return re.split(r"[;:]", purpose, maxsplit=1)[0].rstrip(".") + "."
+
+
+class Verb(Exemplified):
+    """A command with `--json`."""
+
+    def __init__(self, name: str | None, **extra: Any) -> None:
+        """Take click's arguments and the example, and add the option."""
+        super().__init__(name, **extra)
         self.params.append(json_option())
 
 
-class Verbs(click.Group):
-    """A group of verbs, with an example in its help."""
+class Verbs(Exemplified, click.Group):
+    """A group of verbs."""
 
-    command_class = Verb
+    def verb(self, name: str, *, example: str) -> Decorator[Verb]:
+        """Make a function a verb of this group."""
 
-    def __init__(self, *args: Any, example: str, **extra: Any) -> None:
-        """Take click's arguments, and the example."""
-        lines = "\n".join(f"  lifecycle {line}" for line in example.split("\n"))
-        super().__init__(*args, epilog=f"\b\nExample:\n{lines}", **extra)
+        def made(function: Callable[..., Any]) -> Verb:
+            command = click.command(name, cls=Verb, example=example)(function)
+            self.add_command(command)
+            return command
+
+        return made
 
 
-def verb(name: str, *, example: str) -> Any:
+def verb(name: str, *, example: str) -> Decorator[Verb]:
     """Make a function a verb of the root."""
     return click.command(name, cls=Verb, example=example)
 
 
-def verbs(name: str, *, example: str) -> Any:
+def verbs(name: str, *, example: str) -> Decorator[Verbs]:
     """Make a function a group of verbs."""
-    return click.group(name, cls=Verbs, example=example)
+    return click.command(name, cls=Verbs, example=example)

@@ -18,4 +18,6 @@ def command(session: Session, by: str | None) -> None:
 
     with session.open() as deployment:
         stop(deployment, by)
-    session.show({"stopped": True, "by": by}, Page().line("Stopped: nothing is changed until `lifecycle resume`.", "warn"))
+    session.show(
+        {"stopped": True, "by": by}, Page().line("Stopped: nothing is changed until `lifecycle resume`.", "warn")
+    )

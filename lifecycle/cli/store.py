@@ -19,7 +19,7 @@ def command() -> None:
     """Show the stores of the inventory, and put our tables into them."""
 
 
-@command.command("list", example="store list")
+@command.verb("list", example="store list")
 @pass_session
 def list_(session: Session) -> None:
     """Show each store's facts, read now."""
@@ -27,13 +27,21 @@ def list_(session: Session) -> None:
         probes = [(name, store.probe()) for name, store in sorted(deployment.stores.items())]
     headers = ("store", "kind", "version", "prepared", "read-only", "clock", "fingerprint")
     rows = [
-        (name, p.kind, p.version, _yes(p.prepared), _yes(p.read_only), f"{p.clock:%Y-%m-%d %H:%M:%SZ}", p.fingerprint[:19])
+        (
+            name,
+            p.kind,
+            p.version,
+            _yes(p.prepared),
+            _yes(p.read_only),
+            f"{p.clock:%Y-%m-%d %H:%M:%SZ}",
+            p.fingerprint[:19],
+        )
         for name, p in probes
     ]
     session.show({"stores": [_document(name, probe) for name, probe in probes]}, Page().table(headers, rows))
 
 
-@command.command("prepare", example="store prepare            prints the SQL\nstore prepare --run      runs it")
+@command.verb("prepare", example="store prepare            prints the SQL\nstore prepare --run      runs it")
 @click.argument("name", type=NAME, metavar="[STORE]", required=False)
 @click.option("--run", is_flag=True, help="Run the statements; without it they are only printed.")
 @pass_session

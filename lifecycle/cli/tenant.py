@@ -21,7 +21,7 @@ def command() -> None:
     """Keep the register of tenants: agreement, parameters, notice, end of contract, choice."""
 
 
-@command.command("list", example="tenant list")
+@command.verb("list", example="tenant list")
 @pass_session
 def list_(session: Session) -> None:
     """Show ids and aliases of all tenants; the alias stands for the tenant in plans, logs and certificates."""
@@ -34,7 +34,7 @@ def list_(session: Session) -> None:
     session.show({"tenants": [view.document(alias, tenant) for alias, tenant in known]}, Page().table(headers, rows))
 
 
-@command.command("show", example="tenant show acme")
+@command.verb("show", example="tenant show acme")
 @tenant_argument
 @pass_session
 def show(session: Session, tenant: str) -> None:
@@ -46,20 +46,22 @@ def show(session: Session, tenant: str) -> None:
     session.show(view.full_document(seen), view.page(seen))
 
 
-@command.command("add", example="tenant add acme --agreement clientport --start 2024-01-01")
+@command.verb("add", example="tenant add acme --agreement clientport --start 2024-01-01")
 @click.argument("name", type=TENANT, metavar="ID")
 @click.option("--agreement", type=NAME, required=True, help="The agreement that binds it.")
 @click.option("--agreement-version", type=LINE, help="Its version, where several are in force.")
 @click.option("--individual", type=NAME, help="The individual agreement, if there is one.")
 @click.option("--start", "contract_start", type=A_DAY, help="First day of the contract.")
-@click.option("--parameter", "parameters", type=LINE, multiple=True, metavar="NAME=PERIOD", help="Set by the controller.")
+@click.option(
+    "--parameter", "parameters", type=LINE, multiple=True, metavar="NAME=PERIOD", help="Set by the controller."
+)
 @click.option("--licence", type=LINE, help="Active licence, where the export offer depends on it.")
 @click.option("--firm", type=LINE, help="Firm, for the certificate.")
 @click.option("--customer-number", type=LINE, help="Customer number, for the certificate.")
 @click.option("--authorised", type=NAME, multiple=True, help="Role or pseudonym of a person who may instruct.")
 @click.option("--federal-state", type=LINE, help="Two letters: its public holidays count.")
 @pass_session
-def add(session: Session, name: str, parameters: tuple[str, ...], **fields: Any) -> None:
+def add(session: Session, /, name: str, parameters: tuple[str, ...], **fields: Any) -> None:
     """Enter one tenant. Its promises must be complete: a missing parameter is an error, never a default."""
     from lifecycle.documents import check_tenants
     from lifecycle.flow.offboard import register
@@ -71,7 +73,7 @@ def add(session: Session, name: str, parameters: tuple[str, ...], **fields: Any)
     session.show({"tenant": name, "alias": alias}, Page().line(f"Registered under the alias {alias}.", "good"))
 
 
-@command.command("import", example="tenant import tenants.csv")
+@command.verb("import", example="tenant import tenants.csv")
 @click.argument("file", type=FILE, metavar="FILE")
 @pass_session
 def import_(session: Session, file: Path) -> None:
@@ -92,7 +94,7 @@ def import_(session: Session, file: Path) -> None:
     session.show(counts, page)
 
 
-@command.command("notice", example="tenant notice acme --received 2026-09-30 --ends 2026-12-31")
+@command.verb("notice", example="tenant notice acme --received 2026-09-30 --ends 2026-12-31")
 @tenant_argument
 @click.option("--received", type=A_DAY, required=True, help="Day on which the notice was received.")
 @click.option("--ends", type=A_DAY, required=True, help="Last day of the contract.")
@@ -107,7 +109,7 @@ def notice(session: Session, tenant: str, received: date, ends: date) -> None:
     session.show(view.full_document(seen), view.page(seen))
 
 
-@command.command("end", example="tenant end acme --on 2026-12-31 --choice delete")
+@command.verb("end", example="tenant end acme --on 2026-12-31 --choice delete")
 @tenant_argument
 @click.option("--on", "ends", type=A_DAY, required=True, help="Last day of the contract.")
 @click.option("--choice", type=CHOICE, help="The controller's choice, if it was given (Art. 28(3)(g) GDPR).")
@@ -122,10 +124,12 @@ def end(session: Session, tenant: str, ends: date, choice: str | None) -> None:
     session.show(view.full_document(seen), view.page(seen))
 
 
-@command.command("choose", example="tenant choose acme delete --form text")
+@command.verb("choose", example="tenant choose acme delete --form text")
 @tenant_argument
 @click.argument("choice", type=CHOICE)
-@click.option("--form", type=NAME, default="text", show_default=True, help="How the choice arrived: text, written, portal.")
+@click.option(
+    "--form", type=NAME, default="text", show_default=True, help="How the choice arrived: text, written, portal."
+)
 @pass_session
 def choose(session: Session, tenant: str, choice: Any, form: str) -> None:
     """Record the controller's choice between deletion and return."""
@@ -137,7 +141,7 @@ def choose(session: Session, tenant: str, choice: Any, form: str) -> None:
     session.show(view.full_document(seen), view.page(seen))
 
 
-@command.command("waive", example="tenant waive acme --on 2027-01-10")
+@command.verb("waive", example="tenant waive acme --on 2027-01-10")
 @tenant_argument
 @click.option("--on", "waived", type=A_DAY, required=True, help="Day from which the controller waives the window.")
 @pass_session
@@ -151,7 +155,7 @@ def waive(session: Session, tenant: str, waived: date) -> None:
     session.show(view.full_document(seen), view.page(seen))
 
 
-@command.command("resume", example="tenant resume acme")
+@command.verb("resume", example="tenant resume acme")
 @tenant_argument
 @pass_session
 def resume(session: Session, tenant: str) -> None:

@@ -85,7 +85,10 @@ def page(seen: Offboarding) -> Page:
             ("customer number", tenant.customer_number),
             ("licence", tenant.licence),
             ("authorised", ", ".join(tenant.authorised)),
-            *((f"{name}", f"{words.period(str(value))}, set by the controller") for name, value in tenant.parameters.items()),
+            *(
+                (f"{name}", f"{words.period(str(value))}, set by the controller")
+                for name, value in tenant.parameters.items()
+            ),
             ("contract from", tenant.contract_start),
             ("notice received", tenant.notice_on),
             ("choice", f"{tenant.choice} (on {words.day(tenant.choice_on)})" if tenant.choice else None),

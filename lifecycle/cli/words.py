@@ -38,8 +38,12 @@ def short(plan_hash: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return `1 row`, `1,200 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return `1 row`, `1,200 rows`, `2 log entries`, `3 batches`."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
 def day(value: date | None, otherwise: str = "not known") -> str:

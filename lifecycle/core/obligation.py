@@ -311,22 +311,17 @@ def _cutoff_sets(binding: _Binding, all_: Sequence[_Binding]) -> Iterator[dict[s
 
     A ceiling alone waits for its margin only. Where another rule's floor is longer than the ceiling, the ceiling wins.
     """
-    start = binding.rule.start
-    if binding.floor is None:
-        if binding.ceiling is not None:
-            yield {start: binding.ceiling}
-        return
+    start, ceiling = binding.rule.start, binding.ceiling
     free: dict[str, date] = {}
-    for other in all_:
+    for other in all_ if binding.floor is not None else ():
         if other.floor is not None:
             free[other.rule.start] = min(other.floor, free.get(other.rule.start, other.floor))
-    if binding.ceiling is None:
+    if ceiling is not None and free.keys() == {start}:
+        free, ceiling = {start: max(free[start], ceiling)}, None
+    if free:
         yield free
-    elif len(free) == 1:
-        yield {start: max(free[start], binding.ceiling)}
-    else:
-        yield free
-        yield {start: binding.ceiling}
+    if ceiling is not None:
+        yield {start: ceiling}
 
 
 def _conflicts(binding: _Binding, all_: Sequence[_Binding], statutory: Mapping[str, date]) -> Iterator[str]:
@@ -386,7 +381,13 @@ def _merge(found: dict[tuple[object, ...], Obligation], one: Obligation) -> None
 
 @lru_cache(maxsize=1024)
 def _least_room(keep: Periods, gone_by: Periods) -> int:
-    """Return the fewest days between a floor's end and the ceiling, tried from every day of eight years."""
+    """Return the fewest days between a floor's end and the ceiling, whatever day both are counted from.
+
+    A ceiling that adds days to the very floor leaves those days; any other pair is tried from every day of eight years.
+    """
+    more = gone_by[len(keep) :]
+    if gone_by[: len(keep)] == keep and all(not part.years and not part.months for part in more):
+        return sum(part.least_days() for part in more) - 1
     days = (_MARGIN_PROBE + number * ONE_DAY for number in range(366 * 8))
     return min((add(day, gone_by) - add(day, keep)).days - 1 for day in days)
 

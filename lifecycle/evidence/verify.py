@@ -2,6 +2,11 @@
 
 Nothing that the bundle says about itself is believed: every hash, path, signature, sum and order is computed again. Any
 input gives a report, never an exception.
+
+What a single bundle cannot show, because it holds only its own part of the log: that a mandate was not revoked by an
+entry that was left out, that an operator had not been removed before signing (the trust file decides who counts), and
+that a plan equals its mandate's template (its hash stands in the log; the template is made by the planner). An auditor
+with the whole log can check all three.
 """
 
 import datetime as dt

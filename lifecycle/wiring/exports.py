@@ -13,7 +13,7 @@ from lifecycle.core.calendar import local_date
 from lifecycle.core.inventory import Inventory
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.exporting import EXPIRES
-from lifecycle.ports.package import ExportDataset, Manifest, Packed, PackageWriter
+from lifecycle.ports.package import ExportDataset, Manifest, PackageWriter, Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,6 @@ class _Writer:
         return exports.ExportDataset(one.dataset, one.store, category, one.rows)
 
 
-def package_writer(deployment: Deployment, zone: str = "Europe/Berlin") -> PackageWriter:
-    """Return the writer of a deployment; `zone` dates the end of our own copy as the export's register does."""
+def package_writer(deployment: Deployment, zone: str) -> PackageWriter:
+    """Return the writer of a deployment; `zone` is the tenant's: it dates the end of our own copy."""
     return _Writer(deployment.policy.inventory, deployment.keys.commitment, zone)

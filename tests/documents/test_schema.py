@@ -24,7 +24,6 @@ POLICIES = Path(__file__).parents[2] / "policies"
 def _plain(text: str) -> Any:
     """Read YAML as an editor does: days stay text."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.resolver.yaml_implicit_resolvers  # noqa: B018 - builds the table that the next lines change
     return json.loads(json.dumps(yaml.load(text), default=str))
 
 
@@ -75,7 +74,7 @@ def test_each_mapping_is_closed(kind: str):
     assert open_ones == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BASES)
 def test_the_schema_files_are_current(kind: str):
     """`policies/schema/` holds what the models say now."""
     assert (POLICIES / "schema" / f"{kind}.json").read_text() == schema_text(kind)

@@ -201,16 +201,16 @@ def garbage(chance, genuine):
 
 
 def test_no_input_gives_a_traceback(files, capsys):
-    """A thousand broken bundles and trust files: a verdict or a usage error, each time, and never valid by chance."""
+    """Hundreds of broken bundles and trust files: a verdict or a usage error, each time, and never valid by chance."""
     bundle, trust = files
     chance = random.Random(20260301)
     genuine_trust = MADE.trust.encode()
     codes = {0: 0, 1: 0, 2: 0, 3: 0}
-    for number in range(1000):
+    for number in range(600):
         bundle.write_bytes(garbage(chance, MADE.data) if number % 2 else MADE.data)
         trust.write_bytes(genuine_trust if number % 2 else garbage(chance, genuine_trust))
         codes[main([str(bundle), "--trust", str(trust)])] += 1
     captured = capsys.readouterr()
     assert "Traceback" not in captured.out + captured.err
-    assert codes[1] >= 490
-    assert codes[2] >= 450
+    assert codes[1] >= 295
+    assert codes[2] >= 270

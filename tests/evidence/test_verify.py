@@ -119,6 +119,13 @@ def final(completeness="final", **more):
             },
         ),
         ("rule", {"predicate": put("agreement", "version", "2025-01, 2026-01")}),
+        # To the second: 72 hours of a plan, 24 hours of clocks, 5 seconds of a clock set back.
+        ("rule", {"entries": setting("plan.created", at="2026-02-26T02:12:00Z")}),
+        ("rule", {"entries": setting("job.started", effective_now="2026-02-28T02:12:00Z")}),
+        ("rule", {"entries": setting("job.started", effective_now="2026-03-01T02:12:05Z")}),
+        ("rule", {"entries": setting("job.finished", at="2026-03-01T02:17:55Z")}),
+        ("rule", {"predicate": put("issued_at", "2026-03-01T02:21:05Z")}),
+        ("rule", {"predicate": put("issued_at", "2026-03-01T02:20:00Z")}),
         ("mandate", {"entries": insert(mandate("renewed", signer=OPS_B, name="ops-b"), "plan.created")}),
         # On the last day of the mandate, in whatever zone.
         ("mandate", {"entries": lambda e: e[6].update(mandate(expires_on="2026-03-01"))}),
@@ -201,9 +208,10 @@ LIES = {
     ),
     "approved after the start": ("rule", {"entries": move("plan.approved", 0, "job.finished")}, "approvals-missing"),
     "other approvers stated": ("offboarding", {"predicate": put("approvals", ["ops-a", "ops-z"])}, "approvals"),
-    "plan too old": ("rule", {"entries": setting("plan.created", at="2026-02-26T02:00:00Z")}, "plan-expired"),
+    "plan too old": ("rule", {"entries": setting("plan.created", at="2026-02-26T02:11:59Z")}, "plan-expired"),
     "other plan hash": ("rule", {"entries": setting("plan.created", plan_hash=digest(b"x"))}, "plan-hash"),
     "job of another plan": ("rule", {"entries": setting("job.started", plan_hash=digest(b"x"))}, "plan-hash"),
+    "job of another plan by name": ("offboarding", {"entries": setting("job.started", plan="plan-6")}, "plan-hash"),
     "other steps logged": (
         "rule",
         {"entries": lambda e: find(e, "plan.created")["steps"][0].update(dataset="users")},
@@ -363,15 +371,19 @@ LIES = {
     "log too large": ("rule", {"predicate": put("evidence", "log_size", 99)}, "log-size"),
     "other period": ("rule", {"predicate": put("period", "to", "2026-03-02T00:00:00Z")}, "period"),
     "other effective time": ("rule", {"predicate": put("clock", "effective_now", "2026-03-02T00:00:00Z")}, "clock"),
-    "effective time ahead": ("rule", {"entries": setting("job.started", effective_now=world.at(13))}, "clock"),
-    "effective time far behind": (
+    "effective time ahead": (
         "rule",
-        {"entries": setting("job.started", effective_now="2026-02-27T02:00:00Z")},
+        {"entries": setting("job.started", effective_now="2026-03-01T02:12:06Z")},
         "clock",
     ),
-    "issued before its verification": ("rule", {"predicate": put("issued_at", world.at(19))}, "issued-early"),
-    "issued in the future": ("rule", {"predicate": put("issued_at", "2027-01-01T00:00:00Z")}, "issued-late"),
-    "clock runs backwards": ("rule", {"entries": setting("job.finished", at="2026-03-01T02:10:00Z")}, "time-order"),
+    "effective time far behind": (
+        "rule",
+        {"entries": setting("job.started", effective_now="2026-02-28T02:11:59Z")},
+        "clock",
+    ),
+    "issued before its verification": ("rule", {"predicate": put("issued_at", "2026-03-01T02:19:59Z")}, "issued-early"),
+    "issued in the future": ("rule", {"predicate": put("issued_at", "2026-03-01T02:21:06Z")}, "issued-late"),
+    "clock runs backwards": ("rule", {"entries": setting("job.finished", at="2026-03-01T02:17:54Z")}, "time-order"),
     # tenants
     "export never delivered": (
         "offboarding",

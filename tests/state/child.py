@@ -28,10 +28,26 @@ def write(url: str, count: str, name: str) -> None:
     state.close()
 
 
-def die(url: str, statement: str) -> None:
-    """Kill this process just before its n-th statement (COMMIT counts as one)."""
+def die(url: str) -> None:
+    """For each number on stdin, let a fork of us die before its n-th statement; print how much it had confirmed."""
+    print("ready", flush=True)
+    for number in sys.stdin:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _die_at(url, int(number), writer)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as confirmed:
+            count = len(confirmed.read())
+        _, status = os.waitpid(pid, 0)
+        print(count, os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _die_at(url: str, statement: int, confirmed: int) -> None:
+    """Two transactions; SIGKILL just before the n-th statement since opening (BEGIN and COMMIT count as one each)."""
     state = open_state(url)
-    left = [int(statement)]
+    left = [statement]
 
     def count(*_arguments: object) -> None:
         left[0] -= 1
@@ -42,7 +58,7 @@ def die(url: str, statement: str) -> None:
     event.listen(state._engine, "commit", count)
     for number in range(2):
         sample.step(state, "job-d", number)
-        print(number, flush=True)
+        os.write(confirmed, b".")
 
 
 def lead(url: str) -> None:

@@ -37,10 +37,11 @@ def step(state: SqlState, job: str, number: int) -> None:
         transaction.put("job", job, str(number + 1).encode())
 
 
-def child(verb: str, *arguments: str) -> subprocess.Popen[str]:
+def child(verb: str, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.state.child", verb, *arguments],
         cwd=ROOT,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         text=True,
     )

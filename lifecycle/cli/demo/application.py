@@ -234,7 +234,9 @@ class Application:
         database.executemany(
             "INSERT INTO access_log (portal_id, at, ip, path, status) VALUES (?, ?, ?, ?, ?)", requests
         )
-        database.executemany("INSERT INTO mail_log (portal_id, sent_at, recipient, template) VALUES (?, ?, ?, ?)", mails)
+        database.executemany(
+            "INSERT INTO mail_log (portal_id, sent_at, recipient, template) VALUES (?, ?, ?, ?)", mails
+        )
 
     def _invoices(self) -> Iterator[Row]:
         """One invoice a month for each portal, ten years back: paper that tax law keeps and the agreement does not."""

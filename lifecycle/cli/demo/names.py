@@ -31,7 +31,22 @@ PORTALS = (
     Portal("ulme", "Ulme Pflegedienst gGmbH", "K-1005", 100),
 )
 
-GIVEN = ("Ada", "Bela", "Cora", "Dario", "Elif", "Finn", "Greta", "Hugo", "Ines", "Jaro", "Kira", "Levi", "Mila", "Nuri")
+GIVEN = (
+    "Ada",
+    "Bela",
+    "Cora",
+    "Dario",
+    "Elif",
+    "Finn",
+    "Greta",
+    "Hugo",
+    "Ines",
+    "Jaro",
+    "Kira",
+    "Levi",
+    "Mila",
+    "Nuri",
+)
 FAMILY = ("Abendroth", "Birnbaum", "Dornfeld", "Eichwald", "Fuchsberg", "Grasmück", "Holunder", "Kienast", "Lerchner")
 SUBJECTS = ("Login", "Invoice", "Appointment", "Upload", "Change of address", "Access for a colleague", "Notification")
 SENTENCES = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,26 +12,25 @@ from lifecycle.cli.demo.calendar import CONTRACT_ENDS, LAST, Days
 from lifecycle.cli.demo.facts import Facts
 from lifecycle.cli.demo.stage import Stage
 from lifecycle.cli.page import Page
-from lifecycle.evidence.keys import SigningKey
 from lifecycle.flow import cycle
-from lifecycle.flow.certify import Certificate
-from lifecycle.flow.deployment import Deployment
 from lifecycle.ports.clock import SimulatedClock
-from lifecycle.wiring import keys
-from lifecycle.wiring.deployment import Options, open_deployment
+from lifecycle.wiring.deployment import open_deployment
+
+HERE = Path()
+"""The demo works in its own folder: every command line is shown as it can be typed there."""
 
 CEILING_DAYS = 90
 WEEK = 7
-OPERATOR_KEYS = "operator-keys"
-HANDED_OVER = "handed-over"
-EXPORTS = "exports"
+TRUST = "handed-over/trust.json"
 
 
 @dataclass(slots=True)
 class Story:
-    """Everything the scenes share. `night` is the last one that has passed."""
+    """Everything the scenes share. `night` is the last one that has passed; ages are in days, one for each night.
 
-    folder: Path
+    `first_day`: digests of what the leaver's neighbours wrote before the story begins.
+    """
+
     days: Days
     stage: Stage
     clock: SimulatedClock
@@ -42,26 +39,19 @@ class Story:
     night: int = 0
     oldest: list[int] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)
-
-    @contextmanager
-    def open(self) -> Iterator[Deployment]:
-        """Open the deployment as every verb does, but for the clock."""
-        with open_deployment(self.folder, Options(clock=self.clock)) as deployment:
-            yield deployment
+    certificates: list[str] = field(default_factory=list)
+    plan: str = ""
+    first_day: dict[str, str] = field(default_factory=dict)
 
     @property
     def today(self) -> date:
         """Return the story's present day."""
         return self.days.day(self.night)
 
-    def key_of(self, operator: str) -> SigningKey:
-        """Read an operator's private key, as `--key FILE` does."""
-        return keys.signing_key(self.folder / OPERATOR_KEYS / f"{operator}.pem")
-
     def nights(self, to: int) -> None:
-        """Let the nights pass: each has one tick of the product, each day new log records of the application."""
-        with self.open() as deployment:
+        """Let time pass: the application writes its logs by day, `lifecycle run` has its turn each night."""
+        self.stage.show(Page().line())
+        with open_deployment(HERE, self.stage.options) as deployment:
             for number in range(self.night + 1, to + 1):
                 self.application.work(self.today, without=names.LEAVER if self.night > CONTRACT_ENDS else None)
                 self.clock.set(self.days.moment(number))
@@ -80,9 +70,7 @@ class Story:
         age = 0 if held is None else (self.today - held).days
         line = (
             f"{self.days.day(start + 1)} … {self.today}   {len(deleted)} nights   {sum(deleted):4} log records deleted"
-            f"   oldest {max(oldest)} days"
+            f"   the oldest left: {max(oldest)} days"
         )
-        line += f"   under the hold {age} days" if age > max(oldest) else ""
-        self.stage.page(Page().line(line, indent=2))
-
-
+        line += f"; held: {age} days" if age > max(oldest) else ""
+        self.stage.show(Page().line(line, indent=2))

@@ -126,7 +126,11 @@ class Compiler:
 
     def _mirrored(self, column: Typed, groups: tuple[str, ...] | None) -> Truth:
         mirror = self.dialect.ours.tenant
-        query = sa.select(sa.literal(1)).select_from(mirror).where(mirror.c.id == self.dialect.tenant_text(column))
+        query = (
+            sa.select(sa.literal(1))
+            .select_from(mirror)
+            .where(self.dialect.tenant_matches(column, mirror.c.id, mirror.c.number))
+        )
         if groups is not None:
             query = query.where(mirror.c.grp.in_(groups))
         return sa.exists(query)
@@ -152,7 +156,9 @@ class Compiler:
             return sa.exists(query.where(named))
         every = sa.or_(hold.c.dataset.is_(None), named)
         return self.reaching(
-            lambda column: sa.exists(query.where(hold.c.tenant == self.dialect.tenant_text(column), every))
+            lambda column: sa.exists(
+                query.where(self.dialect.tenant_matches(column, hold.c.tenant, hold.c.number), every)
+            )
         )
 
     def referenced_by(self, name: str) -> Truth:

@@ -112,6 +112,9 @@ class Dialect(Protocol):
     def tenant_text(self, column: Typed) -> Expression:
         """The tenant as our mirror spells it; byte-exact comparable."""
 
+    def tenant_matches(self, column: Typed, id: Expression, number: Expression) -> Truth:
+        """The tenant is the mirror's: by its number on an integer column, else by its text, byte by byte."""
+
     def equals(self, column: Typed, value: str | int | bool) -> Truth:  # noqa: FBT001
         """Byte-exact equality with a document's value. Refused (guard `value-type`) on a value of another type."""
 

@@ -163,6 +163,12 @@ class PostgresqlTypes:
             raise Refused("the tenant column's type is none that is compared byte by byte", guard="tenant-type")
         return sa.cast(value, sa.Text()).collate("C")
 
+    def tenant_matches(self, column: Typed, id: Expression, number: Expression) -> Truth:
+        """Numbers where the column has numbers: a cast of each row's would cost a fifth of the rate."""
+        if kind_of(column.word) in _INTEGERS:
+            return number == column.expression
+        return id == self.tenant_text(column)
+
     def equals(self, column: Typed, value: str | int | bool) -> Truth:  # noqa: FBT001
         """The value in the column's type, never the other way round."""
         kind, expression = kind_of(column.word), column.expression

@@ -50,9 +50,13 @@ def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[Tenan
     _lock(connection, ours)
     there = {row.id: row.grp for row in connection.execute(sa.select(ours.tenant))}
     mirror = ours.tenant
-    gone = [{"was": id} for id in there if id not in wanted]
-    moved = [{"was": id, "now": group} for id, group in wanted.items() if there.get(id, group) != group]
-    new = [{"id": id, "grp": group} for id, group in wanted.items() if id not in there]
+    gone = [{"was": name} for name in there if name not in wanted]
+    moved = [{"was": name, "now": group} for name, group in wanted.items() if there.get(name, group) != group]
+    new = [
+        {"id": name, "number": tables.as_number(name), "grp": group}
+        for name, group in wanted.items()
+        if name not in there
+    ]
     was = mirror.c.id == sa.bindparam("was")
     _each(connection, sa.delete(mirror).where(was), gone)
     _each(connection, sa.update(mirror).where(was).values(grp=sa.bindparam("now")), moved)
@@ -75,12 +79,15 @@ def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow
     every = [{"h": values["h"], "t": values["t"]} for values in gone if values["d"] is None]
     _each(connection, sa.delete(mirror).where(same, mirror.c.dataset == sa.bindparam("d")), named)
     _each(connection, sa.delete(mirror).where(same, mirror.c.dataset.is_(None)), every)
-    new = [{"hold": hold, "tenant": tenant, "dataset": dataset} for hold, tenant, dataset in wanted - there]
+    new = [
+        {"hold": hold, "tenant": tenant, "number": tables.as_number(tenant), "dataset": dataset}
+        for hold, tenant, dataset in wanted - there
+    ]
     _each(connection, sa.insert(mirror), new)
     connection.execute(sa.update(ours.fence).where(ours.fence.c.id == 1).values(hold_version=fence.hold_version + 1))
     return fence.hold_version + 1
 
 
-def _each(connection: Connection, statement: sa.Executable, values: Sequence[Mapping[str, str | None]]) -> None:
+def _each(connection: Connection, statement: sa.Executable, values: Sequence[Mapping[str, str | int | None]]) -> None:
     for start in range(0, len(values), _PART):
         connection.execute(statement, [dict(value) for value in values[start : start + _PART]])

@@ -163,6 +163,11 @@ class SqliteDialect:
         as_text = sa.cast(expression, sa.Text())
         return sa.case((sa.func.typeof(expression).in_(("integer", "text")), as_text)).collate("BINARY")
 
+    def tenant_matches(self, column: Typed, id: Expression, number: Expression) -> Truth:
+        """By text: a column may hold both kinds."""
+        del number
+        return id == self.tenant_text(column)
+
     def equals(self, column: Typed, value: str | int | bool) -> Truth:  # noqa: FBT001
         """The value and its storage class."""
         expression = column.expression

@@ -50,15 +50,20 @@ def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) 
         sa.Column("hold", text, nullable=False),
         # A NULL here would turn a look-up into "nothing is held": the column cannot hold one.
         sa.Column("tenant", text, nullable=False),
+        # The same id as a number where it is one, canonically: an integer column joins it without a cast.
+        sa.Column("number", sa.BigInteger),
         sa.Column("dataset", text),
     )
     sa.Index(f"{prefix}hold_tenant", hold.c.tenant)
+    sa.Index(f"{prefix}hold_number", hold.c.number)
     tenant = sa.Table(
         f"{prefix}tenant",
         metadata,
         sa.Column("id", text, primary_key=True),
+        sa.Column("number", sa.BigInteger),
         sa.Column("grp", text, nullable=False),
     )
+    sa.Index(f"{prefix}tenant_number", tenant.c.number)
     receipt = sa.Table(
         f"{prefix}receipt",
         metadata,
@@ -127,3 +132,10 @@ def insert_receipt(connection: Connection, ours: OurTables, batch_id: str, state
         "VALUES (:batch_id, :state, 0, '{}') ON CONFLICT DO NOTHING"
     )
     return connection.execute(statement, {"batch_id": batch_id, "state": state}).rowcount == 1
+
+
+def as_number(id: str) -> int | None:
+    """Return an id as the 64-bit number that it spells canonically, None when it spells none."""
+    digits = id.removeprefix("-")
+    plain = id.isascii() and digits.isdigit() and len(digits) <= 19 and str(int(id)) == id
+    return int(id) if plain and -(2**63) <= int(id) < 2**63 else None

@@ -1,0 +1,134 @@
+"""`lifecycle explain`: why a datum is still here, and when it goes; each figure with the place it comes from."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli import tenant_view, words
+from lifecycle.cli.page import Page
+from lifecycle.cli.parameters import A_DAY, NAME, tenant_argument
+from lifecycle.cli.session import Session, pass_session, verb
+
+if TYPE_CHECKING:
+    from lifecycle.core.reason import Reason
+    from lifecycle.core.window import Window
+    from lifecycle.flow.explaining import Explained, Explanation
+
+
+@verb("explain", example="explain acme\nexplain acme access-log --start 2026-03-04")
+@tenant_argument
+@click.argument("dataset", type=NAME, required=False)
+@click.option("--start", type=A_DAY, help="Start day of the record that is explained. [default: today]")
+@pass_session
+def command(session: Session, tenant: str, dataset: str | None, start: date | None) -> None:
+    """Show each window of a tenant's data: earliest and latest day, every reason, and which one prevails."""
+    from lifecycle.core.errors import InvalidDocument
+    from lifecycle.flow import offboard
+    from lifecycle.flow.explaining import explain
+
+    with session.open() as deployment:
+        known = offboard.find(deployment, tenant)
+        if dataset is not None and all(dataset != one.id for one in deployment.policy.inventory.datasets):
+            raise InvalidDocument("the inventory has no such dataset", advice="`lifecycle scan` names the datasets.")
+        explanation = explain(deployment, known, dataset=dataset, start=start)
+    session.show(_document(explanation), _page(explanation))
+
+
+def _page(found: Explanation) -> Page:
+    layers = f"{found.agreement} {found.version}" + (f", individual {found.individual}" if found.individual else "")
+    page = Page().line(f"{found.tenant.id} ({found.alias}) under {layers}, on {found.today}", "head")
+    for name, period in found.tenant.parameters.items():
+        page.line(f"parameter {name}: {words.period(str(period))}, set by the controller")
+    tenant_view.timeline(page, found.timeline)
+    for explained in found.datasets:
+        _dataset(page.line(), explained)
+    if not found.datasets:
+        page.line("The tenant's agreement has no category that this dataset belongs to.", "warn")
+    return page
+
+
+def _dataset(page: Page, explained: Explained) -> None:
+    dataset, window = explained.dataset, explained.window
+    page.line(f"{dataset.id} ({dataset.category}, store {dataset.store}), a record of {explained.example}", "head")
+    page.line(_verdict(window, found_start=bool(dataset.times)), indent=2)
+    for reason in sorted(window.reasons, key=lambda r: (not r.binds, r.kind != "hold", r.kind, r.day or date.max)):
+        page.line(_reason(reason), "plain" if reason.binds else "dim", indent=2)
+    page.lines((f"conflict: {conflict}" for conflict in window.conflict), "warn", indent=2)
+
+
+def _verdict(window: Window, *, found_start: bool) -> str:
+    if any(reason.kind == "hold" for reason in window.reasons):
+        return "kept by a hold: no day until it is released"
+    if window.due is None and window.latest is None:
+        end = "no period of its own" if found_start else "no start time"
+        return (
+            f"{end}: goes with the contract's end"
+            if window.earliest is None or not window.reasons
+            else "nothing deletes it yet"
+        )
+    parts = [f"may go from {words.day(window.earliest)}"]
+    parts.append(f"is deleted from {words.day(window.due)}")
+    if window.latest:
+        parts.append(f"gone before {window.latest} begins")
+    return " · ".join(parts)
+
+
+def _reason(reason: Reason) -> str:
+    """Return one reason: `ceiling  90 days (P90D) after collection → 2027-02-19 | clause § 5(5) | rule logs, layer …`."""
+    what = {"floor": "keep   ", "ceiling": "gone by", "hold": "hold   "}[reason.kind]
+    figure = words.period(reason.period) if reason.period else ""
+    figure += f" after {reason.start}" if reason.start else ""
+    if reason.day is not None:
+        figure += f" → {'free from' if reason.kind == 'floor' else 'before'} {reason.day}"
+    duty = f", {reason.duty_holder}'s duty" if reason.duty_holder else ""
+    place = ", ".join(f"{name} {value}" for name, value in (("rule", reason.rule), ("layer", reason.layer)) if value)
+    parts = [
+        f"{'binds ' if reason.binds else 'no    '} {what} {figure}".rstrip(),
+        f"{words.label(reason.label)}: {reason.source}{duty}",
+    ]
+    parts += [place] if place else []
+    parts += [reason.note] if reason.note else []
+    return " | ".join(parts)
+
+
+def _document(found: Explanation) -> dict[str, Any]:
+    return {
+        "tenant": found.tenant.id,
+        "alias": found.alias,
+        "agreement": found.agreement,
+        "version": found.version,
+        "individual": found.individual,
+        "today": found.today.isoformat(),
+        "parameters": {name: str(period) for name, period in found.tenant.parameters.items()},
+        "timeline": tenant_view.timeline_document(found.timeline),
+        "datasets": [_explained(explained) for explained in found.datasets],
+    }
+
+
+def _explained(explained: Explained) -> dict[str, Any]:
+    window = explained.window
+    return {
+        "dataset": explained.dataset.id,
+        "category": explained.dataset.category,
+        "store": explained.dataset.store,
+        "start": explained.example.isoformat(),
+        "earliest": _iso(window.earliest),
+        "due": _iso(window.due),
+        "latest": _iso(window.latest),
+        "reasons": [
+            {
+                "kind": r.kind, "binds": r.binds, "day": _iso(r.day), "period": r.period, "start": r.start,
+                "label": r.label, "source": r.source, "duty_holder": r.duty_holder, "rule": r.rule, "layer": r.layer,
+                "note": r.note,
+            }
+            for r in window.reasons
+        ],
+        "conflicts": list(window.conflict),
+    }  # fmt: skip
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

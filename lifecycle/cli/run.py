@@ -1,0 +1,67 @@
+"""`lifecycle run`: one tick, everything due that is already authorised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli import words
+from lifecycle.cli.errors import PARTIAL
+from lifecycle.cli.page import Page
+from lifecycle.cli.progress import progress
+from lifecycle.cli.session import Session, pass_session, verb
+
+if TYPE_CHECKING:
+    from lifecycle.flow.cycle import Turn
+
+BAD = frozenset({"refused", "failed"})
+
+
+@verb("run", example="run\nrun --json")
+@pass_session
+def command(session: Session) -> None:
+    """Take each rule's turn once: apply what a mandate covers, plan the rest, leave what is not due."""
+    from lifecycle.flow.cycle import tick
+
+    with session.open() as deployment, progress(session) as observe:
+        turns = tick(deployment, observe=observe)
+    page = Page().table(
+        ("rule", "result", "rows", "plan", "why"), [_row(turn) for turn in turns], empty="no rule binds today"
+    )
+    waiting = [(turn, words.short(turn.plan.hash)) for turn in turns if turn.result == "observing" and turn.plan]
+    page.lines(
+        f"{turn.agreement}/{turn.rule} only observes: lifecycle approve {digits} --mandate --by OPERATOR --key FILE"
+        for turn, digits in waiting
+    )
+    session.show({"turns": [_document(turn) for turn in turns]}, page)
+    if code := _code(turns):
+        raise click.exceptions.Exit(code)
+
+
+def _code(turns: Sequence[Turn]) -> int:
+    bad = [turn for turn in turns if turn.result in BAD]
+    if bad and len(bad) == len(turns):
+        return max(turn.error.exit_code for turn in bad if turn.error)
+    return PARTIAL if bad or any(turn.result == "partial" for turn in turns) else 0
+
+
+def _row(turn: Turn) -> tuple[object, ...]:
+    rows = turn.ran.deleted if turn.ran else turn.plan.plan.expected() if turn.plan else 0
+    digits = words.short(turn.plan.hash) if turn.plan else None
+    why = f"{turn.error.message}; {turn.error.advice()}" if turn.error else ""
+    return f"{turn.agreement}/{turn.rule}", turn.result, rows, digits, why
+
+
+def _document(turn: Turn) -> dict[str, Any]:
+    return {
+        "agreement": turn.agreement,
+        "rule": turn.rule,
+        "result": turn.result,
+        "plan": turn.plan.hash if turn.plan else None,
+        "expected": turn.plan.plan.expected() if turn.plan else 0,
+        "deleted": turn.ran.deleted if turn.ran else 0,
+        "clean": turn.ran.clean if turn.ran else None,
+        "error": turn.error.message if turn.error else None,
+    }

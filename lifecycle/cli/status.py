@@ -1,0 +1,130 @@
+"""`lifecycle status`: are we keeping our promises?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli import scan, words
+from lifecycle.cli.errors import BREACHED, PARTIAL
+from lifecycle.cli.page import Page, Style
+from lifecycle.cli.session import Session, pass_session, verb
+
+if TYPE_CHECKING:
+    from lifecycle.flow.offboard import Offboarding
+    from lifecycle.flow.reporting import Status
+
+GONE = frozenset({"deleted", "remainder", "closed"})
+
+
+@verb("status", example="status\nstatus --json")
+@pass_session
+def command(session: Session) -> None:
+    """Say on one screen whether the promises are kept, and what comes next; exit 5 when a ceiling is breached."""
+    from lifecycle.flow import offboard
+    from lifecycle.flow.reporting import status
+
+    with session.open() as deployment:
+        found = status(deployment)
+        days = {ending.alias: offboard.today_of(deployment, ending.tenant) for ending in found.ending}
+    late = [e.alias for e in found.ending if e.tenant.state not in GONE and e.timeline.is_late(days[e.alias])]
+    answer, text, style = _answer(found, late)
+    page = Page().line(text, style).line()
+    _deadlines(page, found, session.today())
+    page.lines(_remarks(found, session.today()), "warn")
+    page.line(_registers(found), "dim")
+    session.show(_document(found, answer, late), page)
+    if answer != "kept":
+        raise click.exceptions.Exit(BREACHED if answer == "breached" else PARTIAL)
+
+
+def _answer(found: Status, late: list[str]) -> tuple[str, str, Style]:
+    """Return the answer as a word, as a sentence, and its colour."""
+    scanned = found.scanned
+    overdue = sum(finding.overdue.items for finding in scanned.findings) if scanned else 0
+    if overdue or late:
+        parts = [words.count(overdue, "row") + " outlived the ceiling"] if overdue else []
+        parts += [words.count(len(late), "ended tenant") + " should be gone"] if late else []
+        return "breached", f"No: {' and '.join(parts)}.", "bad"
+    if scanned is None:
+        return "unknown", f"Nobody can tell: {found.scan_refused}.", "bad"
+    if scanned.unresolved:
+        what = words.count(len(scanned.unresolved), "promise")
+        return "unknown", f"Nobody can tell for all: {what} could not be looked at.", "bad"
+    deadlines = [finding.deadline for finding in scanned.findings if finding.deadline]
+    following = f" The next ceiling is {min(deadlines)}." if deadlines else ""
+    return "kept", f"Yes: nothing is overdue.{following}", "good"
+
+
+def _deadlines(page: Page, found: Status, today: date) -> None:
+    if found.scanned is not None:
+        page.line("Rules", "head").table(scan.HEADERS, scan.rows(found.scanned), empty="no rule binds a dataset today")
+    open_ = [ending for ending in found.ending if ending.tenant.state != "closed"]
+    if open_:
+        headers = ("tenant", "state", "contract end", "window through", "deleted from", "gone before")
+        page.line("Ending contracts", "head").table(headers, [_ending(ending) for ending in open_])
+    mandates = [m for m in found.mandates if m.live(today)]
+    if mandates:
+        columns = ("mandate", "rule", "most rows", "expires")
+        rows = [(m.id, f"{m.agreement}/{m.rule}", m.most_items, m.expires_on) for m in mandates]
+        page.line("Mandates", "head").table(columns, rows)
+
+
+def _ending(ending: Offboarding) -> tuple[object, ...]:
+    line = ending.timeline
+    state = "awaiting-choice" if line.awaiting_choice else ending.tenant.state
+    return ending.alias, state, line.contract_end, line.window_end, line.due_from, line.delete_by
+
+
+def _remarks(found: Status, today: date) -> Iterator[str]:
+    if found.stopped:
+        yield f"{found.stopped}; `lifecycle resume` allows changes again"
+    if found.open_batches:
+        yield f"{words.count(found.open_batches, 'batch')} with an unknown outcome; `lifecycle run` reads the receipts"
+    if found.coverage_gaps:
+        yield f"{words.count(found.coverage_gaps, 'coverage gap')}; `lifecycle coverage` shows them"
+    for mandate in found.mandates:
+        if mandate.expires_soon(today):
+            yield f"mandate {mandate.id} ends on {mandate.expires_on}; `lifecycle mandate renew {mandate.id}`"
+    if found.scanned is not None:
+        yield from (f"not looked at: {trouble}" for trouble in found.scanned.unresolved)
+        covered = {(m.agreement, m.rule) for m in found.mandates if m.live(today)}
+        bound = {(f.obligation.agreement, f.obligation.rule) for f in found.scanned.findings}
+        for agreement, rule in sorted(bound - covered):
+            yield f"{agreement}/{rule} only observes: no mandate; `lifecycle plan {rule}`, then approve it"
+
+
+def _registers(found: Status) -> str:
+    return (
+        f"{found.deployment}: {words.count(found.tenants, 'tenant')}, {words.count(found.holds, 'hold')}, "
+        f"{words.count(found.certificates, 'certificate')}, {words.count(found.log_size, 'log entry')}"
+    )
+
+
+def _document(found: Status, answer: str, late: list[str]) -> dict[str, Any]:
+    return {
+        "deployment": found.deployment,
+        "answer": answer,
+        "late_tenants": late,
+        "stopped": found.stopped,
+        "scan": scan.document(found.scanned) if found.scanned else None,
+        "scan_refused": found.scan_refused,
+        "ending": [
+            dict(zip(("tenant", "state", "contract_end", "window_end", "due_from", "delete_by"),
+                     (v.isoformat() if isinstance(v, date) else v for v in _ending(e)), strict=True))
+            for e in found.ending
+        ],
+        "mandates": [
+            {"id": m.id, "agreement": m.agreement, "rule": m.rule, "expires_on": m.expires_on.isoformat()}
+            for m in found.mandates
+        ],
+        "holds": found.holds,
+        "open_batches": found.open_batches,
+        "tenants": found.tenants,
+        "coverage_gaps": found.coverage_gaps,
+        "log_size": found.log_size,
+        "certificates": found.certificates,
+    }  # fmt: skip
