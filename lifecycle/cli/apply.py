@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import plan_facts, plan_view, words
+from lifecycle.cli import words
 from lifecycle.cli.errors import PARTIAL, REFUSED
 from lifecycle.cli.page import Page, clean
 from lifecycle.cli.progress import progress
@@ -59,6 +59,7 @@ def _page(ran: Ran, full: str, code: int) -> Page:
 
 def _confirm(session: Session, deployment: Deployment, full: str, yes: str | None) -> None:
     """Ask for the tenant's id or the first digits of the hash. Raises Refused unless it is typed."""
+    from lifecycle.cli import plan_facts, plan_view
     from lifecycle.core.errors import Refused
     from lifecycle.flow.binding import tenant_of
     from lifecycle.flow.plans import find_hash

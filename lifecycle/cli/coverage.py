@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lifecycle.cli import words
 from lifecycle.cli.errors import ERROR
 from lifecycle.cli.page import Page
 from lifecycle.cli.session import Session, pass_session, verb
@@ -25,10 +26,10 @@ def command(session: Session) -> None:
     ]
     page = Page()
     if found:
-        page.line(f"{len(found)} gaps in {stores} stores.", "bad")
+        page.line(f"{words.count(len(found), 'gap')} in {words.count(stores, 'store')}.", "bad")
         page.table(("store", "gap", "table", "column"), rows).line(FIX)
     else:
-        page.line(f"{stores} stores are covered: every table and column is classified.", "good")
+        page.line(f"Every table and column of {words.count(stores, 'store')} is classified.", "good")
     document = {
         "complete": not found,
         "gaps": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lifecycle.cli import words
 from lifecycle.cli.errors import ERROR
 from lifecycle.cli.page import Page
 from lifecycle.cli.session import Session, pass_session, verb
@@ -21,9 +22,12 @@ def command(session: Session) -> None:
     fatal = sum(finding.fatal for finding in found)
     page = Page()
     if found:
-        page.line(f"{fatal} findings forbid plans, {len(found) - fatal} are worth knowing.", "bad" if fatal else "warn")
+        page.line(
+            f"{words.count(fatal, 'finding')} that forbid plans, {len(found) - fatal} worth knowing.",
+            "bad" if fatal else "warn",
+        )
     else:
-        page.line(f"{stores} stores are well.", "good")
+        page.line(f"Nothing to mend in {words.count(stores, 'store')}.", "good")
     for finding in found:
         where = f"{finding.store}/{finding.dataset}" if finding.dataset else finding.store
         page.line(f"{'forbids' if finding.fatal else 'note'}: {where}: {finding.what} [{finding.code}]")

@@ -12,6 +12,8 @@ from lifecycle.cli.parameters import FILE, NAME, TENANT
 from lifecycle.cli.session import Session, pass_session, verbs
 
 SHOWN = 50
+DIGITS = 20
+"""So much of a digest or signature is shown; JSON has all of it."""
 
 
 @verbs("evidence", example="evidence trust\nevidence log --last 20\nevidence verify-log")
@@ -101,7 +103,12 @@ def verify_log(session: Session) -> None:
 
 def _row(index: int, entry: dict[str, Any]) -> tuple[object, ...]:
     frame = {"v", "seq", "prev", "at", "type", "tenant"}
+    shown = {name: value[:DIGITS] + "…" if _long(value) else value for name, value in entry.items()}
     what = ", ".join(
-        f"{k}={v}" for k, v in entry.items() if k not in frame and isinstance(v, str | int) and v is not None
+        f"{k}={v}" for k, v in shown.items() if k not in frame and isinstance(v, str | int) and v is not None
     )
     return index, entry["at"], entry["type"], entry["tenant"], what
+
+
+def _long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > 2 * DIGITS

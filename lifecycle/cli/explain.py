@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lifecycle.core.window import Window
     from lifecycle.flow.explaining import Explained, Explanation
 
+ENDS = frozenset({"contract-end", "window-end"})
+
 
 @verb("explain", example="explain acme\nexplain acme access-log --start 2026-03-04")
 @tenant_argument
@@ -53,45 +55,45 @@ def _page(found: Explanation) -> Page:
 def _dataset(page: Page, explained: Explained) -> None:
     dataset, window = explained.dataset, explained.window
     page.line(f"{dataset.id} ({dataset.category}, store {dataset.store}), a record of {explained.example}", "head")
-    page.line(_verdict(window, found_start=bool(dataset.times)), indent=2)
+    page.line(_verdict(window), indent=2)
     for reason in sorted(window.reasons, key=lambda r: (not r.binds, r.kind != "hold", r.kind, r.day or date.max)):
-        page.line(_reason(reason), "plain" if reason.binds else "dim", indent=2)
+        figure, place = _reason(reason)
+        page.line(figure, "plain" if reason.binds else "dim", indent=2).line(place, "dim", indent=11)
     page.lines((f"conflict: {conflict}" for conflict in window.conflict), "warn", indent=2)
 
 
-def _verdict(window: Window, *, found_start: bool) -> str:
-    if any(reason.kind == "hold" for reason in window.reasons):
-        return "kept by a hold: no day until it is released"
-    if window.due is None and window.latest is None:
-        end = "no period of its own" if found_start else "no start time"
-        return (
-            f"{end}: goes with the contract's end"
-            if window.earliest is None or not window.reasons
-            else "nothing deletes it yet"
-        )
-    parts = [f"may go from {words.day(window.earliest)}"]
-    parts.append(f"is deleted from {words.day(window.due)}")
+def _verdict(window: Window) -> str:
+    if any(reason.kind == "hold" and reason.binds for reason in window.reasons):
+        return "kept by a hold; no day until it is released"
+    parts = [f"may go from {window.earliest}"] if window.earliest else []
+    if window.due:
+        parts.append(f"is deleted from {window.due}")
+    elif any(reason.start in ENDS for reason in window.reasons):
+        parts.append("is deleted with the contract's end, which is not known")
+    else:
+        parts.append("no rule deletes it")
     if window.latest:
         parts.append(f"gone before {window.latest} begins")
     return " · ".join(parts)
 
 
-def _reason(reason: Reason) -> str:
-    """Return one reason: `ceiling  90 days (P90D) after collection → 2027-02-19 | clause § 5(5) | rule logs, layer …`."""
-    what = {"floor": "keep   ", "ceiling": "gone by", "hold": "hold   "}[reason.kind]
+def _reason(reason: Reason) -> tuple[str, str]:
+    """Return the figure, `binds  gone by 90 days (P90D) after collection → before 2027-02-19`, and its place."""
+    what = {"floor": "keep   ", "ceiling": "gone by", "hold": "held   "}[reason.kind]
     figure = words.period(reason.period) if reason.period else ""
+    figure += "until it is released" if reason.kind == "hold" else ""
     figure += f" after {reason.start}" if reason.start else ""
     if reason.day is not None:
         figure += f" → {'free from' if reason.kind == 'floor' else 'before'} {reason.day}"
-    duty = f", {reason.duty_holder}'s duty" if reason.duty_holder else ""
-    place = ", ".join(f"{name} {value}" for name, value in (("rule", reason.rule), ("layer", reason.layer)) if value)
-    parts = [
-        f"{'binds ' if reason.binds else 'no    '} {what} {figure}".rstrip(),
-        f"{words.label(reason.label)}: {reason.source}{duty}",
-    ]
-    parts += [place] if place else []
-    parts += [reason.note] if reason.note else []
-    return " | ".join(parts)
+    # A rule of the operator's own names itself once as the rule's source and once as the figure's.
+    source = ": ".join(dict.fromkeys(reason.source.replace("_", " ").split(": ")))
+    duty = f"{reason.duty_holder}'s duty" if reason.duty_holder else None
+    rule = f"rule {reason.rule}" if reason.rule else None
+    layer = f"layer {reason.layer}" if reason.layer else None
+    place = [f"{words.label(reason.label)}: {source}", duty, rule, layer, reason.note]
+    return f"{'binds ' if reason.binds else '(no)  '} {what} {figure}".rstrip(), " · ".join(
+        part for part in place if part
+    )
 
 
 def _document(found: Explanation) -> dict[str, Any]:

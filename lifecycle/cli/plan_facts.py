@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lifecycle.cli import words
 from lifecycle.core.errors import InvalidDocument, LifecycleError
+from lifecycle.core.operator import Readings
 from lifecycle.core.period import Period
 from lifecycle.core.plan import Plan
 from lifecycle.core.terms import ByParameter, ByReading
@@ -112,7 +113,7 @@ def _resolve(deployment: Deployment, name: str) -> tuple[str, str]:
     agreement, slash, rule = name.partition("/")
     if slash:
         return agreement, rule
-    having = {a.id for a in deployment.policy.agreements if any(r.id == name for r in a.rules)}
+    having = {a.amends or a.id for a in deployment.policy.agreements if any(r.id == name for r in a.rules)}
     if not having:
         # A rule that an individual layer adds is planned under the agreement it amends.
         having = {a for a, r in planning.due_rules(deployment) if r == name} if tenants(deployment) else set()
@@ -125,6 +126,7 @@ def _resolve(deployment: Deployment, name: str) -> tuple[str, str]:
 def _periods(deployment: Deployment, plan: Plan) -> dict[str, str]:
     """Return each rule's period as its document has it, where one does."""
     found: dict[str, str] = {}
+    readings = deployment.policy.operator.readings
     for version in plan.agreement_versions:
         try:
             agreement = deployment.policy.agreement(plan.agreement, version)
@@ -132,14 +134,14 @@ def _periods(deployment: Deployment, plan: Plan) -> dict[str, str]:
             continue
         for rule in agreement.rules:
             terms = (("keep", rule.keep), ("gone by", rule.gone_by))
-            found[rule.id] = ", ".join(f"{word} {_term(term)}" for word, term in terms if term is not None)
+            found[rule.id] = ", ".join(f"{word} {_term(term, readings)}" for word, term in terms if term is not None)
     return found
 
 
-def _term(term: Period | ByParameter | ByReading) -> str:
+def _term(term: Period | ByParameter | ByReading, readings: Readings) -> str:
     if isinstance(term, ByParameter):
-        plus = f" + {_term(term.plus)}" if term.plus else ""
+        plus = f" + {_term(term.plus, readings)}" if term.plus else ""
         return f"parameter {term.parameter} (set by the controller){plus}"
     if isinstance(term, ByReading):
-        return f"{term.operator} (operator's own reading)"
+        return f"{words.period(str(readings.of(term.operator)))}, the operator's own reading"
     return words.period(str(term))

@@ -1,4 +1,4 @@
-"""A plan as people read it before they sign, and as JSON. Nothing here speaks in the past tense: nothing has happened."""
+"""A plan as people read it before they sign, and as JSON; never in the past tense: nothing has happened."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _step(shown: Page, step: Step, periods: Mapping[str, str], keys: Sequence[Fo
                 if step.selection.unreferenced_by
                 else None,
             ),
-            *(("stays", _stays(group)) for group in step.withheld if group.count),
+            *(("stays", stays) for stays in _stays(step)),
             *(("key", _key(found)) for found in keys or ()),
             ("keys", f"the first {SHOWN_KEYS}; there may be more" if keys and len(keys) == SHOWN_KEYS else None),
         ],
@@ -87,10 +87,19 @@ def _scope(step: Step) -> str:
     return "of no tenant: all rows"
 
 
-def _stays(group: Withheld) -> str:
-    duty = f", {group.duty_holder}'s duty" if group.duty_holder else ""
-    until = f", until {group.ends_on}" if group.ends_on else ""
-    return f"{words.count(group.count, 'row')}: {group.ground} ({words.label(group.label)}{duty}){until}"
+def _stays(step: Step) -> Iterator[str]:
+    """Yield why rows stay; a statute that frees them year by year is one line, the days are in the JSON."""
+    grounds: dict[tuple[str, str, str | None], list[Withheld]] = {}
+    for group in step.withheld:
+        if group.count:
+            grounds.setdefault((group.ground, group.label, group.duty_holder), []).append(group)
+    for (ground, label, holder), groups in grounds.items():
+        duty = f", {holder}'s duty" if holder else ""
+        days = sorted({group.ends_on for group in groups if group.ends_on})
+        until = f", until {days[0]}" if days else ""
+        until += f" to {days[-1]}, year by year" if len(days) > 1 else ""
+        rows = words.count(sum(group.count for group in groups), "row")
+        yield f"{rows}: {ground} ({words.label(label)}{duty}){until}"
 
 
 def _key(found: Found) -> str:
@@ -106,9 +115,10 @@ def _next(fact: Facts) -> Iterator[str]:
             return
         missing = fact.needed - len(fact.signed)
         if missing > 0:
+            call = f"lifecycle approve {digits} --by OPERATOR --key FILE"
             grant = " [--mandate]" if fact.plan.kind == "rule" else ""
-            yield f"To approve ({words.count(missing, 'signature')} missing): lifecycle approve {digits} --by OPERATOR --key FILE{grant}"
-        yield f"To carry out: lifecycle apply {digits}"
+            yield f"To approve ({words.count(missing, 'signature')} missing): {call}{grant}"
+        yield f"{'Then' if missing > 0 else 'To carry out'}: lifecycle apply {digits}"
     elif fact.state in {"running", "partial", "stopped"}:
         yield f"To go on: lifecycle apply {digits}"
     elif fact.state == "expired":

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import plan_facts as facts
-from lifecycle.cli import plan_view as view
 from lifecycle.cli.errors import CHANGES, PARTIAL
 from lifecycle.cli.page import Page
 from lifecycle.cli.parameters import FILE, NAME, TENANT
 from lifecycle.cli.session import Session, pass_session, verb
 
 if TYPE_CHECKING:
+    from lifecycle.cli.plan_facts import Facts, Trouble
     from lifecycle.flow.deployment import Deployment
 
 EXAMPLE = """\
@@ -39,6 +38,9 @@ def command(
     listing: bool, detailed_exitcode: bool,
 ) -> None:  # fmt: skip
     """Plan what is due: a rule, all rules, or an ended tenant. Nothing is changed; the plan waits for its approval."""
+    from lifecycle.cli import plan_facts as facts
+    from lifecycle.cli import plan_view as view
+
     showing = words[:1] == ("show",) and len(words) == 2
     if (len(words) > 1 and not showing) or (tenant is not None) + bool(words) + listing > 1:
         raise click.UsageError("name one rule, one tenant with --tenant, --list, or show HASH")
@@ -72,7 +74,8 @@ def command(
 
 def _make(
     deployment: Deployment, session: Session, words: tuple[str, ...], tenant: str | None, by: str | None
-) -> tuple[list[facts.Facts], list[facts.Trouble]]:
+) -> tuple[list[Facts], list[Trouble]]:
+    from lifecycle.cli import plan_facts as facts
     from lifecycle.flow.cycle import DAEMON
 
     if by is not None:

@@ -41,11 +41,13 @@ def command(session: Session) -> None:
 
 def rows(scanned: Scanned) -> list[tuple[object, ...]]:
     """Return the findings as cells, the earliest deadline first."""
-    return [
-        (f"{f.obligation.agreement}/{f.obligation.rule}", f.obligation.dataset, f.deadline, f.overdue.items, f.due.items,
-         f.held, f.oddities.undatable, f.oddities.unattributed, f.obligation.cutoff)
-        for f in by_deadline(scanned)
-    ]  # fmt: skip
+    return [_row(finding) for finding in by_deadline(scanned)]
+
+
+def _row(finding: Finding) -> tuple[object, ...]:
+    bound, odd = finding.obligation, finding.oddities
+    counts = (finding.overdue.items, finding.due.items, finding.held, odd.undatable, odd.unattributed)
+    return f"{bound.agreement}/{bound.rule}", bound.dataset, finding.deadline, *counts, bound.cutoff
 
 
 def by_deadline(scanned: Scanned) -> list[Finding]:

@@ -32,7 +32,8 @@ def command(session: Session) -> None:
         days = {ending.alias: offboard.today_of(deployment, ending.tenant) for ending in found.ending}
     late = [e.alias for e in found.ending if e.tenant.state not in GONE and e.timeline.is_late(days[e.alias])]
     answer, text, style = _answer(found, late)
-    page = Page().line(text, style).line()
+    page = Page().line(text, style)
+    page.lines([f"{found.stopped}; `lifecycle resume` allows changes again"] if found.stopped else [], "bad").line()
     _deadlines(page, found, session.today())
     page.lines(_remarks(found, session.today()), "warn")
     page.line(_registers(found), "dim")
@@ -80,8 +81,6 @@ def _ending(ending: Offboarding) -> tuple[object, ...]:
 
 
 def _remarks(found: Status, today: date) -> Iterator[str]:
-    if found.stopped:
-        yield f"{found.stopped}; `lifecycle resume` allows changes again"
     if found.open_batches:
         yield f"{words.count(found.open_batches, 'batch')} with an unknown outcome; `lifecycle run` reads the receipts"
     if found.coverage_gaps:

@@ -59,7 +59,8 @@ def prepare(session: Session, name: str | None, run: bool) -> None:
         if run:
             page.line(f"{key}: prepared for the deployment {deployment.id}.", "good")
         else:
-            page.line(f"-- store {key}", "dim").lines(part for line in lines for part in f"{line};".split("\n"))
+            sql = [part for line in lines for part in f"{line};".expandtabs(2).split("\n")]
+            page.line(f"-- store {key}", "dim").lines(sql)
     stores = [{"store": key, "statements": lines, "run": run} for key, lines in statements.items()]
     session.show({"stores": stores}, page)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifecycle.core.agreement import Agreement
+from lifecycle.core.agreement import Agreement, Rule
 from lifecycle.core.inventory import Inventory
 from lifecycle.core.operator import OperatorDocument
 from lifecycle.core.statute import Statutes
@@ -29,3 +29,13 @@ class Policy:
         if len(found) != 1:
             raise KeyError(name if version is None else f"{name}@{version}")
         return found[0]
+
+    def rules(self, agreement: str, rule: str, versions: tuple[str, ...] = ()) -> tuple[Rule, ...]:
+        """Return the rule of that id in each document of an agreement: its versions and the layers that amend it.
+
+        `versions`: the agreement's versions that count; all without any. Empty when no document has the rule.
+        """
+        own = [a for a in self.agreements if a.id == agreement and a.amends is None]
+        documents = [a for a in own if not versions or a.version in versions]
+        documents += [a for a in self.agreements if own and a.amends == agreement]
+        return tuple(found for document in documents for found in document.rules if found.id == rule)

@@ -78,10 +78,13 @@ def read_bytes(path: Path, file: str, most: int = MOST_BYTES) -> bytes:
         raise refusal(
             [Problem(file, 1, 1, f"cannot be read: {reason}", "name a file that this user may read")]
         ) from None
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise refusal([Problem(file, 1, 1, "is not a regular file", "name a YAML file")])
-        return stream.read(most + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(most + 1)
+    finally:
+        os.close(descriptor)
 
 
 def refusal(problems: list[Problem]) -> InvalidDocument:

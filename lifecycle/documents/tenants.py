@@ -76,8 +76,6 @@ def read_tenants(path: Path | str) -> Iterator[Tenant]:
                 tenant = _tenant(row, line, str(file), problems)
                 if tenant is not None and _is_new(tenant, seen, line, str(file), problems):
                     yield tenant
-                if len(problems) >= MOST_PROBLEMS:
-                    break
     except OSError as error:
         reason = error.strerror or "input/output error"
         problems.append(Problem(str(file), 1, 1, f"cannot be read: {reason}", "name a file that this user may read"))
@@ -182,7 +180,7 @@ def _constant(_text: str) -> Any:
 def _lines(stream: BinaryIO, file: str, problems: list[Problem]) -> Iterator[tuple[int, str]]:
     """Yield the lines that hold something, as text."""
     number = 0
-    while content := stream.readline(MOST_LINE_BYTES + 1):
+    while len(problems) < MOST_PROBLEMS and (content := stream.readline(MOST_LINE_BYTES + 1)):
         number += 1
         if len(content) > MOST_LINE_BYTES:
             what = f"the line is longer than {MOST_LINE_BYTES} bytes"

@@ -6,14 +6,13 @@ Everything is recomputed from entries whose inclusion in the log has been proven
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from lifecycle.evidence.approval import verify_mandate, verify_plan
+from lifecycle.evidence.authority import authority
+from lifecycle.evidence.case import Case, Entry, Frame, Numbered
 from lifecycle.evidence.findings import Finding, invalid
 from lifecycle.evidence.schema import parse_instant
 from lifecycle.evidence.statement import commitment
-from lifecycle.evidence.trust import Trust
 
 # Clocks of a deployment may step back by this much (I13).
 CLOCK_TOLERANCE: Final = dt.timedelta(seconds=5)
@@ -21,55 +20,10 @@ CLOCK_TOLERANCE: Final = dt.timedelta(seconds=5)
 CLOCK_LAG: Final = dt.timedelta(hours=24)
 # A plan binds the start of its job for 72 hours (I2).
 PLAN_VALIDITY: Final = dt.timedelta(hours=72)
-# An offboarding cannot be undone: two operators, neither of them the plan's author.
-APPROVALS: Final[Mapping[str, int]] = {"offboarding": 2, "rule": 1}
 
 # In which of the statement's counts a receipt's rows appear.
 _COUNT_OF: Final[Mapping[str, str]] = {"delete": "deleted", "anonymise": "anonymised"}
 _CHECKED: Final = ("residue", "orphans", "undatable", "unattributed", "contested")
-
-Entry = Mapping[str, Any]
-Numbered = tuple[int, Entry]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is to be judged.
-
-    Attributes:
-        predicate: the statement's predicate, of valid form, signed by a trusted key.
-        statement_hash: ``sha256:…`` of the signed statement.
-        plan_hash: ``sha256:…`` of the plan, equal to the statement's subject.
-        plan: the plan's document.
-        entries: proven entries by log index, ascending.
-        trust: whose approvals count.
-    """
-
-    predicate: Mapping[str, Any]
-    statement_hash: str
-    plan_hash: str
-    plan: Mapping[str, Any]
-    entries: Mapping[int, Entry]
-    trust: Trust
-
-    def of(self, kind: str, **fields: object) -> list[Numbered]:
-        """The entries of a type with these fields, in the order of the log."""
-        return [
-            (index, entry)
-            for index, entry in self.entries.items()
-            if entry["type"] == kind and all(entry[name] == value for name, value in fields.items())
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The five entries that every job has."""
-
-    created: Numbered
-    started: Numbered
-    finished: Numbered
-    verified: Numbered
-    issued: Numbered
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -81,7 +35,7 @@ def judge(case: Case) -> Iterator[Finding]:
         return
     yield from _order(case, frame)
     yield from _plan(case, frame)
-    yield from _authority(case, frame)
+    yield from authority(case, frame)
     yield from _batches(case, frame)
     yield from _verification(case, frame)
     yield from _statement(case, frame)
@@ -173,56 +127,6 @@ def _plan(case: Case, frame: Frame) -> Iterator[Finding]:
         yield invalid("policy-hash", "the plan was made under other documents than the certificate names")
     if created["kind"] == "offboarding" and case.predicate["type"] != "tenant":
         yield invalid("tenancy", "an offboarding is certified to its tenant")
-
-
-def _authority(case: Case, frame: Frame) -> Iterator[Finding]:
-    created, started = frame.created[1], frame.started
-    approvers: dict[str, int] = {}
-    for index, entry in case.of("plan.approved", plan=created["plan"], plan_hash=case.plan_hash):
-        key = case.trust.operator_keys.get(entry["operator"])
-        if key is None:
-            yield invalid("approver-unknown", f"the approval in entry {index} is by an operator who is not trusted")
-        elif not verify_plan(key, case.plan_hash, entry["signature"]):
-            yield invalid("approval-signature", f"the approval in entry {index} was not signed by its operator")
-        elif entry["operator"] == created["author"]:
-            yield invalid("self-approval", f"the approval in entry {index} is by the plan's author")
-        else:
-            approvers.setdefault(entry["operator"], index)
-    if not set(case.predicate["approvals"]) <= approvers.keys():
-        yield invalid("approvals", "the certificate names an approver whose signature is not in the log")
-    if case.predicate["mandate"] != started[1]["mandate"]:
-        yield invalid("mandate", "the certificate names another mandate than the log")
-    if started[1]["mandate"] is not None:
-        yield from _mandate(case, frame)
-    # Whoever signs when the job has begun authorises nothing.
-    elif sum(index < started[0] for index in approvers.values()) < APPROVALS[created["kind"]]:
-        yield invalid("approvals-missing", f"the plan needs approvals by {APPROVALS[created['kind']]} operators")
-
-
-def _mandate(case: Case, frame: Frame) -> Iterator[Finding]:
-    created, (start, started) = frame.created[1], frame.started
-    if created["kind"] != "rule":
-        yield invalid("mandate", "an offboarding never runs by mandate")
-    acts = [
-        (index, entry)
-        for index, entry in case.entries.items()
-        if entry["type"].startswith("mandate.") and entry["mandate"] == started["mandate"] and index < start
-    ]
-    if not acts or acts[-1][1]["type"] == "mandate.revoked":
-        yield invalid("mandate-missing", "no live mandate stands in the log before the job")
-        return
-    index, mandate = acts[-1]
-    key = case.trust.operator_keys.get(mandate["operator"])
-    if key is None or not verify_mandate(key, mandate["template_hash"], mandate["expires_on"], mandate["signature"]):
-        yield invalid("mandate-signature", f"the mandate in entry {index} was not signed by a trusted operator")
-    if mandate["operator"] == created["author"]:
-        yield invalid("self-approval", f"the mandate in entry {index} is by the plan's author")
-    if mandate["rule"] != created["rule"]:
-        yield invalid("mandate-rule", f"the mandate in entry {index} is for another rule")
-    # Its last day ends in the agreement's zone, at most twelve hours after it ends in UTC.
-    today = (parse_instant(started["effective_now"]) - dt.timedelta(hours=12)).date()
-    if today > dt.date.fromisoformat(mandate["expires_on"]):
-        yield invalid("mandate-expired", f"the mandate in entry {index} had expired when the job began")
 
 
 def _batch_entries(case: Case) -> list[Numbered]:

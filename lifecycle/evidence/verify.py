@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from lifecycle.evidence import canonical, merkle
 from lifecycle.evidence.bundle import Bundle, unpack_bundle
+from lifecycle.evidence.case import Case
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.evidence.digest import digest
 from lifecycle.evidence.entry import decode_entry
 from lifecycle.evidence.envelope import open_envelope
 from lifecycle.evidence.errors import EvidenceError, Malformed
 from lifecycle.evidence.findings import Finding, Report, incomplete, invalid
-from lifecycle.evidence.job import Case, judge
+from lifecycle.evidence.job import judge
 from lifecycle.evidence.schema import parse_instant
 from lifecycle.evidence.statement import decode_statement
 from lifecycle.evidence.trust import Trust, open_log_checkpoint, open_notes

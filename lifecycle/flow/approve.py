@@ -153,8 +153,8 @@ def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) ->
 
 def template_hash(deployment: Deployment, plan: Plan) -> str:
     """Return the hash of what a mandate over this plan's rule covers."""
-    agreements = [deployment.policy.agreement(plan.agreement, version) for version in plan.agreement_versions]
-    rules = [agreement.rule(plan.rule or "").model_dump(mode="json") for agreement in agreements]
+    texts = deployment.policy.rules(plan.agreement, plan.rule or "", plan.agreement_versions)
+    rules = [rule.model_dump(mode="json") for rule in texts]
     return digest(canonical.encode(template_of(plan, digest(canonical.encode(rules)))))
 
 

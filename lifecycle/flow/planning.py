@@ -60,8 +60,7 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
     Raises:
         InvalidDocument: no such agreement or rule. Refused: clocks, unsafe schema, an unreviewed inventory.
     """
-    found = [a for a in deployment.policy.agreements if a.id == agreement]
-    if not any(r.id == rule for a in found for r in a.rules):
+    if not deployment.policy.rules(agreement, rule):
         msg = f"no rule {rule!r} in agreement {agreement!r}"
         raise InvalidDocument(msg, advice="`lifecycle status` lists the rules of the deployment.")
     _refuse_draft(deployment)

@@ -23,7 +23,6 @@ origin: {origin}
 state: {{url: "sqlite:///state.db"}}
 policies: policies
 inventory: inventory.yaml
-tenants: tenants.yaml
 operators: operators.yaml
 keys: keys
 checkpoint: checkpoint

@@ -125,7 +125,7 @@ def test_the_export_holds_what_was_deleted(told):
 def test_certificates_hold_and_a_forged_one_does_not(told):
     """The bundles verify against the first day's trust file in a process of their own; one turned bit is rejected."""
     folder = told.folder / "handed-over"
-    trust = str(folder / "trust.json")
+    trust = str(folder / "trust.yaml")
     verdicts = {
         bundle.name: run([sys.executable, "-m", "lifecycle.evidence", str(bundle), "--trust", trust], folder).returncode
         for bundle in folder.glob("*.zip")

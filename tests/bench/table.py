@@ -32,7 +32,7 @@ INSERT INTO access_log
 SELECT n, 'portal-' || (n * 7919 %% %(tenants)s), '192.0.2.' || (n %% 250),
        %(newest)s::timestamptz - (((%(rows)s - n)::float8 / %(rows)s) * 2 * %(days)s) * interval '1 day',
        repeat('x', 60)
-FROM generate_series(1, %(rows)s) AS n
+FROM generate_series(1::bigint, %(rows)s) AS n
 """
 INVENTORY = """\
 lifecycle: inventory/v1

@@ -64,16 +64,36 @@ def mark_of(name: str, swaps: tuple[tuple[str, str, str], ...]) -> tuple[int, in
 
 
 CASES = {
-    "category that no agreement has": ("inventory.yaml", "category: logs", f"category: {MARK}log", "no agreement has the category"),
-    "sub-processor that no agreement lists": ("inventory.yaml", "subprocessor: host", f"subprocessor: {MARK}ghost", "no agreement lists"),
-    "agreement that does not exist": ("inventory.yaml", "stores:", f"agreements: [{MARK}other]\nstores:", "does not exist"),
+    "category that no agreement has": (
+        "inventory.yaml",
+        "category: logs",
+        f"category: {MARK}log",
+        "no agreement has the category",
+    ),
+    "sub-processor that no agreement lists": (
+        "inventory.yaml",
+        "subprocessor: host",
+        f"subprocessor: {MARK}ghost",
+        "no agreement lists",
+    ),
+    "agreement that does not exist": (
+        "inventory.yaml",
+        "stores:",
+        f"agreements: [{MARK}other]\nstores:",
+        "does not exist",
+    ),
     "start that a rule needs": (
         "inventory.yaml",
         "times: {collection: {column: at, encoding: utc}}",
         f"times: {MARK}{{created: {{column: at, encoding: utc}}}}",
         "counts from 'collection'",
     ),
-    "kind of record that no statute keeps": ("inventory.yaml", "kind: invoice", f"kind: {MARK}letter", "no statute keeps"),
+    "kind of record that no statute keeps": (
+        "inventory.yaml",
+        "kind: invoice",
+        f"kind: {MARK}letter",
+        "no statute keeps",
+    ),
     "floor above a reading": (
         "agreements/sample.yaml",
         "    start: window-end\n",
@@ -86,14 +106,33 @@ CASES = {
         f"keep: {MARK}{{parameter: retention, plus: {{operator: choice_request}}}}",
         "floor above ceiling",
     ),
-    "agreement of a tenant": ("tenants.yaml", "agreement: sample\n    agreement_version", f"agreement: {MARK}smaple\n    agreement_version",
-                              "does not exist"),
+    "agreement of a tenant": (
+        "tenants.yaml",
+        "agreement: sample\n    agreement_version",
+        f"agreement: {MARK}smaple\n    agreement_version",
+        "does not exist",
+    ),
     "version of a tenant": ("tenants.yaml", 'agreement_version: "1"', f'agreement_version: {MARK}"2"', "this version"),
     "parameter below its bound": ("tenants.yaml", "retention: P6M", f"retention: {MARK}P29D", "shorter than P30D"),
     "parameter above its bound": ("tenants.yaml", "retention: P6M", f"retention: {MARK}P25M", "longer than P2Y"),
-    "parameter that nobody declares": ("tenants.yaml", "{retention: P6M}", f"{{retention: P6M, other: {MARK}P1D}}", "no such parameter"),
-    "parameter that is missing": ("tenants.yaml", "parameters: {retention: P6M}\n    contract_start", f"contract_start", "x"),
-    "individual agreement of a tenant": ("tenants.yaml", "federal_state: BY", f"individual: {MARK}mine", "individual agreement"),
+    "parameter that nobody declares": (
+        "tenants.yaml",
+        "{retention: P6M}",
+        f"{{retention: P6M, other: {MARK}P1D}}",
+        "no such parameter",
+    ),
+    "parameter that is missing": (
+        "tenants.yaml",
+        "parameters: {retention: P6M}\n    contract_start",
+        "contract_start",
+        "x",
+    ),
+    "individual agreement of a tenant": (
+        "tenants.yaml",
+        "federal_state: BY",
+        f"individual: {MARK}mine",
+        "individual agreement",
+    ),
 }
 del CASES["parameter that is missing"]
 
@@ -105,7 +144,9 @@ def test_a_reference_to_nothing_is_refused_at_its_position(name: str, tmp_path: 
     swaps = ((file, old, new),)
     report = validate(world(tmp_path, *swaps))
     shown = "\n".join(map(str, report.problems))
-    assert [(p.file, p.line, p.column) for p in report.problems] == [(str(tmp_path / file), *mark_of(file, swaps))], shown
+    assert [(p.file, p.line, p.column) for p in report.problems] == [(str(tmp_path / file), *mark_of(file, swaps))], (
+        shown
+    )
     assert word in report.problems[0].what
     assert report.problems[0].fix
 
@@ -182,7 +223,12 @@ def test_the_same_document_twice_is_refused(tmp_path: Path):
     assert "stands twice" in validate(world(tmp_path, agreements__copy=AGREEMENT)).problems[0].what
     other = AGREEMENT.replace('version: "1"', 'version: "2"')
     (tmp_path / "agreements/copy.yaml").write_text(other)
-    (tmp_path / "tenants.yaml").write_text(TENANTS.replace("sample\n    parameters: {retention: P6M}", 'sample\n    agreement_version: "2"\n    parameters: {retention: P6M}'))
+    (tmp_path / "tenants.yaml").write_text(
+        TENANTS.replace(
+            "sample\n    parameters: {retention: P6M}",
+            'sample\n    agreement_version: "2"\n    parameters: {retention: P6M}',
+        )
+    )
     assert validate(tmp_path).ok
 
 
@@ -192,7 +238,9 @@ def test_a_tenant_under_several_versions_says_which(tmp_path: Path):
     assert ["several versions" in problem.what for problem in report.problems] == [True]
 
 
-@pytest.mark.parametrize(("name", "word"), [("operator.yaml", "no operator"), ("agreements/sample.yaml", "no agreement")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("operator.yaml", "no operator"), ("agreements/sample.yaml", "no agreement")]
+)
 def test_a_directory_lacks_nothing(tmp_path: Path, name: str, word: str):
     """Readings and agreements must be there: nothing falls back to a default."""
     folder = world(tmp_path)

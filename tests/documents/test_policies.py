@@ -54,11 +54,16 @@ CLAUSES = {
 """The clause numbers that each agreement has."""
 
 SPOKEN = {
-    "clientport": "Präambel|§ 1(2)|§ 3|§ 5(1)|§ 5(5)|§ 5(6)|§ 6(2)|§ 6(3)|§ 7(1)|§ 7(2)|§ 8|§ 9(1)|§ 9(2)|§ 10(1)|§ 10(2)|§ 10(3)",
-    "planuro": "§ 1(2)|§ 1(3)|§ 2(2)|§ 3(2)|§ 5(1)|§ 6(1)|§ 6(2)|§ 8|§ 9(1)|§ 9(2)|§ 10(1)|§ 10(2)|Anlage 1|Anlage 2|Anlage 3",
+    "clientport": (
+        "Präambel|§ 1(2)|§ 3|§ 5(1)|§ 5(5)|§ 5(6)|§ 6(2)|§ 6(3)|§ 7(1)|§ 7(2)|§ 8|§ 9(1)|§ 9(2)|§ 10(1)|§ 10(2)|§ 10(3)"
+    ),
+    "planuro": (
+        "§ 1(2)|§ 1(3)|§ 2(2)|§ 3(2)|§ 5(1)|§ 6(1)|§ 6(2)|§ 8|§ 9(1)|§ 9(2)|§ 10(1)|§ 10(2)|Anlage 1|Anlage 2|Anlage 3"
+    ),
     "vertriebskraftwerk": "1.2|2.1|2.2|6.1|6.3|7.1|7.2|7.3|8|9|10|11.1|11.3|12.1|12.2|13.1|14",
     "nexcore": (
-        "Geltung und Rangfolge 3|Geltung und Rangfolge 4|1.3|10.2|2.2|7.3|3.4|11.3|4.1|10.1|10.3|7.2|8.1|9.2|11.1|11.2|11.4"
+        "Geltung und Rangfolge 3|Geltung und Rangfolge 4|"
+        "1.3|10.2|2.2|7.3|3.4|11.3|4.1|10.1|10.3|7.2|8.1|9.2|11.1|11.2|11.4"
     ),
     "parking-reminder": (
         "1.2|9.5|1.3|5.1|3.2|3.5|4.2|4.4|5.5|5.6|5.7|6.2|6.3|7.2|9.2|Anhang 1 Nr. 4|Anhang 1 Nr. 6|Anhang 1 Nr. 7|"
@@ -95,7 +100,7 @@ def test_each_clause_number_exists_in_the_agreement(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_clause_that_promises_something_is_in_the_policy(name: str):
-    """What the agreement says of deletion, export, backups, notices, choice and rank is in the policy, by its clause."""
+    """What it says of deletion, export, backups, notices, choice and rank is in the policy, by its clause."""
     used = set(_clauses(agreement(name).model_dump(mode="json", exclude_none=True)))
     assert set(SPOKEN[name].split("|")) <= used
 
@@ -126,7 +131,10 @@ def test_each_figure_that_no_clause_names_is_a_reading_or_the_operators_own():
         for term in (rule.keep, rule.gone_by)
         if isinstance(term, Period)
     }
-    assert figures == {("clientport", "server-logs", "P90D", None), ("parking-reminder", "logs", "P90D", "5.7, Anhang 1 Nr. 6")}
+    assert figures == {
+        ("clientport", "server-logs", "P90D", None),
+        ("parking-reminder", "logs", "P90D", "5.7, Anhang 1 Nr. 6"),
+    }
     windows = {(name, str(window.keep), window.clause) for name in NAMES for window in agreement(name).windows}
     assert windows == {("planuro", "P90D", "§ 10(1)"), ("nexcore", "P30D", "11.2")}
 

@@ -40,7 +40,8 @@ def test_jsonl_and_csv_say_the_same(tmp_path: Path):
     table = _write(
         tmp_path,
         "t.csv",
-        'id,agreement,parameters.retention,authorised,contract_start\r\n"1",sample,P6M,a b,\r\n2,sample,,,2026-01-01\r\n',
+        "id,agreement,parameters.retention,authorised,contract_start\r\n"
+        '"1",sample,P6M,a b,\r\n2,sample,,,2026-01-01\r\n',
     )
     assert list(read_tenants(lines)) == list(read_tenants(table)) == list(load_tenants(table).tenants)
 
@@ -127,7 +128,14 @@ tenants:
   - id: {CANARY}
     agreement: a
 """
-    row = {"id": CANARY, "agreement": CANARY, "state": CANARY, CANARY: 1, "parameters": {"b": CANARY}, "choice_on": CANARY}
+    row = {
+        "id": CANARY,
+        "agreement": CANARY,
+        "state": CANARY,
+        CANARY: 1,
+        "parameters": {"b": CANARY},
+        "choice_on": CANARY,
+    }
     stream = json.dumps(row) + f"\n{CANARY}\n" + json.dumps({"id": CANARY, "agreement": "a"}) + "\n"
     twice = stream + json.dumps({"id": CANARY, "agreement": "a"}) + "\n"
     for name, content in (("t.yaml", yaml), ("t.jsonl", twice)):
@@ -155,10 +163,14 @@ def test_an_individual_layer_adds_its_parameters():
     individual = SAMPLE.model_copy(
         update={"id": "mine", "amends": "sample", "layer": "individual", "parameters": {"extra": parameter}}
     )
-    text = '{"id": "1", "agreement": "sample", "individual": "mine", "parameters": {"retention": "P6M", "extra": "P2M"}}'
+    text = (
+        '{"id": "1", "agreement": "sample", "individual": "mine", "parameters": {"retention": "P6M", "extra": "P2M"}}'
+    )
     tenant = Tenant.model_validate_json(text)
-    check_tenants([tenant, tenant.model_copy(update={"parameters": {"retention": tenant.parameters["retention"]}})],
-                  [SAMPLE, individual])
+    check_tenants(
+        [tenant, tenant.model_copy(update={"parameters": {"retention": tenant.parameters["retention"]}})],
+        [SAMPLE, individual],
+    )
     with pytest.raises(InvalidDocument, match="no such parameter"):
         check_tenants([tenant.model_copy(update={"individual": None})], [SAMPLE, individual])
 

@@ -212,6 +212,11 @@ LIES = {
     "other plan hash": ("rule", {"entries": setting("plan.created", plan_hash=digest(b"x"))}, "plan-hash"),
     "job of another plan": ("rule", {"entries": setting("job.started", plan_hash=digest(b"x"))}, "plan-hash"),
     "job of another plan by name": ("offboarding", {"entries": setting("job.started", plan="plan-6")}, "plan-hash"),
+    "two steps of one name": (
+        "rule",
+        {"plan": put("steps", 1, "id", "s001"), "entries": setting("batch.intent", 2, step="s001")},
+        "plan-steps",
+    ),
     "other steps logged": (
         "rule",
         {"entries": lambda e: find(e, "plan.created")["steps"][0].update(dataset="users")},

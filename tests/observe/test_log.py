@@ -209,7 +209,7 @@ def test_I23_cause_gives_its_sqlstate_only(log, stream):
 
 def test_exc_info_without_exception_is_nothing(log, stream):
     """Asking for the present exception where there is none adds nothing."""
-    log.info("scan.done", exc_info=True)
+    log.bind(exc_info=True).info("scan.done")
     assert set(lines(stream)[0]) == {"at", "level", "event"}
 
 

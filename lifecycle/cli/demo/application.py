@@ -34,7 +34,7 @@ LOG_DAYS = 120
 """How far back the logs go before the first day: nobody has ever deleted one."""
 
 CONTENT_DAYS = 700
-REQUESTS, MAILS = 9, 2
+REQUESTS, MAILS = 6, 2
 """Log records of one day for a portal of plain size."""
 
 SCHEMA = """

@@ -36,6 +36,7 @@ def deployment(story: Story) -> None:
     stage.run("validate .", silent=True)
     for operator in (AUTHOR, FIRST, SECOND):
         stage.run(f"operator new {operator} --key {key_of(operator)}", silent=True)
+    stage.run("tenant import tenants.yaml", silent=True)
     stage.run(f"store prepare {documents.STORE} --run")
     stage.run("coverage")
     stage.run("doctor")

@@ -11,12 +11,12 @@ ZONE = "Europe/Berlin"
 NIGHT = time(3, 15)
 """When the nightly run starts; no clock change of this zone skips or repeats it."""
 
-HOLD = 8
-NOTICE = 9
-CONTRACT_ENDS = 13
-EXPORT = 15
-DELETION = 44
-LAST = 50
+HOLD = 7
+NOTICE = 8
+CONTRACT_ENDS = 11
+EXPORT = 12
+DELETION = 42
+LAST = 47
 """Days since the first one. A window of 30 days lies between the contract's end and the deletion, a backup cycle of
 three days between the deletion and the last day."""
 

@@ -56,10 +56,10 @@ def deletion(story: Story) -> None:
     stage.say("", "Whoever wrote a plan cannot approve it, and one signature is not enough.")
     stage.run(f"approve {digits} --by {AUTHOR} --key {key_of(AUTHOR)}", expect=REFUSED)
     stage.run(f"approve {digits} --by {FIRST} --key {key_of(FIRST)}")
-    stage.run(f"apply {digits} --yes {planned['hash']}", expect=REFUSED)
+    stage.run(f"apply {digits} --yes {digits}", expect=REFUSED)
     stage.run(f"approve {digits} --by {SECOND} --key {key_of(SECOND)}")
     neighbours = facts.neighbours(LEAVER)
-    stage.run(f"apply {digits} --yes {planned['hash']}")
+    stage.run(f"apply {digits} --yes {digits}")
     left = {table: number for table, number in facts.of(LEAVER).items() if number}
     stage.claim(f"of {LEAVER} only invoices are left: {left.get('invoices', 0)}", holds=set(left) == {"invoices"})
     stage.claim("every row of the others is what it was, byte for byte", holds=facts.neighbours(LEAVER) == neighbours)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from lifecycle.cli.demo.beginning import key_of
 from lifecycle.cli.demo.calendar import HOLD, NOTICE
-from lifecycle.cli.demo.documents import LOGS, RULE
+from lifecycle.cli.demo.documents import LOGS
 from lifecycle.cli.demo.names import FIRST, HELD
 from lifecycle.cli.demo.story import CEILING_DAYS, Story
 from lifecycle.cli.errors import BREACHED
@@ -28,21 +28,21 @@ def first_plan(story: Story) -> None:
     stage.run("status", expect=BREACHED)
     stage.say("", "A new rule observes: the nightly run plans, counts and deletes nothing until somebody approves.")
     before = story.facts.rows()
-    stage.run("run")
+    plan_hash = stage.run("run").document["turns"][0]["plan"]
     stage.claim("not a single row was deleted", holds=story.facts.rows() == before)
-    planned = stage.run("plan " + RULE).document["plans"][0]
+    digits = short(plan_hash)
+    stage.run(f"plan show {digits}")
     stage.say(
         "",
         f"{FIRST} reads the plan and signs its hash, with a mandate: the same rule, at most {MOST_A_NIGHT:,} rows a run.",
     )
-    digits = short(planned["hash"])
     stage.run(f"approve {digits} --by {FIRST} --key {key_of(FIRST)} --mandate --most {MOST_A_NIGHT}")
-    stage.run(f"apply {digits} --yes {planned['hash']}")
+    stage.run(f"apply {digits} --yes {digits}")
     oldest = story.facts.oldest_log(HELD)
     age = 0 if oldest is None else (story.today - oldest).days
     stage.claim(f"the oldest log record is {age} days old now", holds=0 < age < CEILING_DAYS)
     stage.run("status")
-    issued = stage.run(f"certificate issue {digits}").document
+    issued = stage.run(f"certificate issue {digits}", silent=True).document
     story.certificates.append(issued["number"])
 
 

@@ -21,7 +21,7 @@ HERE = Path()
 
 CEILING_DAYS = 90
 WEEK = 7
-TRUST = "handed-over/trust.json"
+TRUST = "handed-over/trust.yaml"
 
 
 @dataclass(slots=True)

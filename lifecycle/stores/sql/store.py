@@ -303,6 +303,8 @@ class SqlStore:
         try:
             with self._connect() as connection:
                 world = self._known(connection)
+                # Reading the catalogue began a transaction; the snapshot must be the first thing of its own.
+                connection.rollback()
                 with export.export(connection, self.dialect, world, dataset, bound) as rows:
                     yield rows
         except self.errors as error:
