@@ -216,7 +216,6 @@ class JobFinished(Event):
     outcome: Outcome
     deleted: int
     batches: int
-    batches: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -332,18 +332,17 @@ def _check_bounds(name: str, value: Period, parameter: Parameter) -> None:
     )
 
 
-@lru_cache(maxsize=1024)
 def _never_shorter(one: Period, other: Period) -> bool:
-    """Tell whether `one` ends no earlier than `other` from whatever day both are counted.
-
-    Where months and days point in different directions, every start day of eight years is tried, among them the turn
-    of 2100, which skips its leap day.
-    """
-    months = one.years * 12 + one.months - other.years * 12 - other.months
+    """Tell whether `one` ends no earlier than `other` from whatever day both are counted."""
     days = one.weeks * 7 + one.days - other.weeks * 7 - other.days
-    if months >= 0 and days >= 0:
-        return True
-    if months <= 0 and days <= 0:
-        return False
+    return _least_between(other.years * 12 + other.months, one.years * 12 + one.months) + days >= 0
+
+
+@lru_cache(maxsize=256)
+def _least_between(fewer: int, more: int) -> int:
+    """Return the least number of days by which `more` months end after `fewer` months; negative where they end before.
+
+    Tried on every start day of eight years, among them the turn of 2100, which skips its leap day.
+    """
     starts = (date(2096, 1, 1) + number * ONE_DAY for number in range(366 * 8))
-    return all(one.after(day) >= other.after(day) for day in starts)
+    return min((Period(months=more).after(day) - Period(months=fewer).after(day)).days for day in starts)

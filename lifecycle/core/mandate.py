@@ -20,7 +20,10 @@ WARN_DAYS = 30
 
 
 class Mandate(Value):
-    """A standing approval: its template's hash, the signature over it, and how many items a run may change."""
+    """A standing approval: its template's hash, the signature over it, and how many items a run may change.
+
+    `entries`: the log indices of its grant, renewals and revocation, for certificates of the jobs that ran under it.
+    """
 
     id: Identifier
     agreement: Identifier
@@ -33,6 +36,7 @@ class Mandate(Value):
     expires_on: date
     revoked_on: date | None = None
     plan_hash: Digest
+    entries: tuple[int, ...] = ()
 
     def live(self, day: date) -> bool:
         """Return whether the mandate stands on that local day."""

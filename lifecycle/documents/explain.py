@@ -16,6 +16,8 @@ from lifecycle.documents.schema import keys_at
 from lifecycle.documents.tree import Node, Path, Position
 
 _SHOWABLE = re.compile(r"[0-9A-Za-zÄÖÜäöüß ._+:%*§()-]{1,40}")
+_OF_THE_WHOLE = frozenset({FAULTS, "union_tag_invalid", "union_tag_not_found"})
+"""Errors about a mapping as a whole: they say nothing new where a value inside it was reported already."""
 _MISSING_FIX = {
     "gone_by": "write the period the clause names",
     "version": 'write the version in quotes, for example "2026-01"',
@@ -30,7 +32,7 @@ def problems_of(errors: Sequence[ErrorDetails], tree: Node, kind: Kind, file: st
     found: list[Problem] = []
     for error in _without_other_branches(errors, tree):
         node, path, poisoned = _walk(tree, error["loc"])
-        if poisoned or (error["type"] == FAULTS and node.has_poison()):
+        if poisoned or (error["type"] in _OF_THE_WHOLE and node.has_poison()):
             continue
         faults = error["ctx"]["faults"] if error["type"] == FAULTS else (_fault(error, node, (*base, *path), kind),)
         for fault in faults:
@@ -94,6 +96,17 @@ def _fault(error: ErrorDetails, node: Node, path: Path, kind: Kind) -> Fault:
             return _unknown_key(name, keys_at(kind, path[:-1]), kind)
         case "literal_error" | "enum":
             return _not_one_of(node, str(context["expected"]), error["loc"])
+        case "union_tag_invalid" | "union_tag_not_found":
+            key = str(context["discriminator"]).strip("'")
+            known = ", ".join(re.findall(r"'([^']*)'", str(context.get("expected_tags", ""))))
+            return Fault((key,), f"the {key} is missing or unknown", f"write {key}: one of {known or 'the known ones'}")
+        case _:
+            return _value_fault(error, context, node, kind)
+
+
+def _value_fault(error: ErrorDetails, context: dict[str, Any], node: Node, kind: Kind) -> Fault:
+    """Say what is wrong with one value."""
+    match error["type"]:
         case "string_type":
             return Fault((), f"{_shown(node)} is not text", _text_fix(node))
         case "string_pattern_mismatch":

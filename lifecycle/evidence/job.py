@@ -23,7 +23,6 @@ PLAN_VALIDITY: Final = dt.timedelta(hours=72)
 
 # In which of the statement's counts a receipt's rows appear.
 _COUNT_OF: Final[Mapping[str, str]] = {"delete": "deleted", "anonymise": "anonymised"}
-_CHECKED: Final = ("residue", "orphans", "undatable", "unattributed", "contested")
 
 
 def judge(case: Case) -> Iterator[Finding]:

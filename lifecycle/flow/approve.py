@@ -8,7 +8,7 @@ from datetime import date
 
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import Refused
-from lifecycle.core.events import MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
+from lifecycle.core.events import Event, MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
 from lifecycle.core.mandate import Mandate, expiry, template_of
 from lifecycle.core.plan import Plan
 from lifecycle.evidence import approval, canonical
@@ -18,6 +18,7 @@ from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint, decoded, write
 from lifecycle.flow.plans import read_plan
+from lifecycle.ports.state import Transaction
 
 NEEDED = {"rule": 1, "offboarding": 2}
 LEAST_MANDATE = 1_000
@@ -70,8 +71,7 @@ def approve(
         )
         write(deployment, tx, event)
         if mandate is not None:
-            registers.put(tx, "mandate", mandate.id, mandate)
-            write(deployment, tx, _event(mandate, MandateGranted))
+            mandate = _logged(deployment, tx, mandate, _event(mandate, MandateGranted))
     checkpoint(deployment)
     return Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
 
@@ -126,9 +126,7 @@ def renew(deployment: Deployment, name: str, operator: str, key: SigningKey) -> 
         }
     )
     with deployment.state.transaction() as tx:
-        registers.put(tx, "mandate", name, renewed)
-        write(deployment, tx, _event(renewed, MandateRenewed))
-    return renewed
+        return _logged(deployment, tx, renewed, _event(renewed, MandateRenewed))
 
 
 def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) -> Mandate:
@@ -146,9 +144,7 @@ def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) ->
         expires_on=mandate.expires_on,
     )
     with deployment.state.transaction() as tx:
-        registers.put(tx, "mandate", name, revoked)
-        write(deployment, tx, event)
-    return revoked
+        return _logged(deployment, tx, revoked, event)
 
 
 def template_hash(deployment: Deployment, plan: Plan) -> str:
@@ -178,6 +174,13 @@ def _mandate(
         expires_on=expires,
         plan_hash=plan_hash,
     )
+
+
+def _logged(deployment: Deployment, tx: Transaction, mandate: Mandate, event: Event) -> Mandate:
+    """Write the event and the register's entry, which remembers where the event stands in the log."""
+    known = mandate.model_copy(update={"entries": (*mandate.entries, write(deployment, tx, event))})
+    registers.put(tx, "mandate", mandate.id, known)
+    return known
 
 
 def _event(mandate: Mandate, kind: type[MandateGranted]) -> MandateGranted:

@@ -16,6 +16,7 @@ from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.events import CertificateIssued
 from lifecycle.core.job import Job
+from lifecycle.core.mandate import Mandate
 from lifecycle.core.plan import Plan, Step
 from lifecycle.core.tenant import Tenant
 from lifecycle.core.value import Digest, Identifier, Line, Value
@@ -168,15 +169,11 @@ def _proving(deployment: Deployment, certificate: Certificate) -> Iterator[tuple
         first = min([*own, *_exports(deployment, plan.tenant)])
         chain = state.of_tenant(plan.tenant)
         own |= {index: body for index, body in chain if first <= index <= certificate.index}
-    for mandate in {entry["mandate"] for entry in parsed.values() if entry["type"] == "job.started"} - {None}:
-        own |= {
-            i: body for i, body in state.entries(0, certificate.index) if mandate.encode() in body and _grants(body)
-        }
+    mandate = next((entry["mandate"] for entry in parsed.values() if entry["type"] == "job.started"), None)
+    if mandate is not None:
+        entries = registers.need(deployment, "mandate", Mandate, mandate).entries
+        own |= {index: state.entry(index) for index in entries if index <= certificate.index}
     yield from sorted(own.items())
-
-
-def _grants(body: bytes) -> bool:
-    return b'"type":"mandate.' in body
 
 
 def _exports(deployment: Deployment, alias: str) -> list[int]:

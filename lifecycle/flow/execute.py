@@ -14,7 +14,7 @@ from itertools import groupby
 
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
-from lifecycle.core.events import BatchIntent, JobFinished, JobStarted, Outcome, fields_of
+from lifecycle.core.events import BatchIntent, Event, JobFinished, JobStarted, Outcome, fields_of
 from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Plan, Step
 from lifecycle.core.selection import Bound
@@ -32,7 +32,8 @@ from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
 from lifecycle.flow.verify import check_level, job_of, verify
-from lifecycle.ports.store import Batch, Cut, Fence, Receipt, Store
+from lifecycle.ports.state import Transaction
+from lifecycle.ports.store import Batch, Cut, Fence, Json, Receipt, Store
 
 RETRIES = 5
 """How often a batch is tried again after a deadlock or timeout, each time half as large, before the job stops."""
@@ -84,6 +85,24 @@ class _Run:
     observe: Observer
     state: Job
     fences: dict[str, Fence] = field(default_factory=dict)
+    pending: _Settled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A batch whose receipt the log does not have yet: it is written together with the next intent."""
+
+    intent: Intent
+    receipt: Receipt
+    events: tuple[Event, ...]
+
+    def write(self, deployment: Deployment, tx: Transaction) -> None:
+        """Copy the receipt, and move the step's cursor with it."""
+        for event in self.events:
+            write(deployment, tx, event)
+        tx.remove("intent", self.intent.batch)
+        self.intent.move_cursor(tx)
+        summaries.keep(tx, self.intent, self.receipt)
 
 
 def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent) -> Ran:
@@ -251,12 +270,12 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
     walk, pace = where
     failures = 0
     while True:
-        _, after = cursor(run.deployment.state, run.job, step.id)
-        allowed = _allowed(run, step)
-        cut = store.cut(bound, after, min(pace.size, allowed)) if allowed > 0 else None
-        if cut is None:
-            return pace
         try:
+            allowed = _allowed(run, step)
+            cut = store.cut(bound, _after(run, step), min(pace.size, allowed)) if allowed > 0 else None
+            if cut is None:
+                _flush(run)
+                return pace
             pace = _batch(run, step, bound, (cut, walk, pace))
             failures = 0
         except (Transient, Unknown) as error:
@@ -268,18 +287,40 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
             _after_refusal(run, refusal, failures)
 
 
-def _after_failure(run: _Run, error: LifecycleError, failures: int) -> None:
-    """Close the batch by reading its receipt; give up after a few in a row."""
+def _after(run: _Run, step: Step) -> Json:
+    """Return where the step's walk stands."""
+    if run.pending is not None:
+        upto: Json = run.pending.intent.upto
+        return upto
+    return cursor(run.deployment.state, run.job, step.id)[1]
+
+
+def _flush(run: _Run) -> None:
+    """Write the last receipt into the log where no further intent follows it."""
+    if run.pending is not None:
+        with run.deployment.state.transaction() as tx:
+            run.pending.write(run.deployment, tx)
+        run.pending = None
+        run.deployment.failpoint("receipt.copied")
+
+
+def _reread(run: _Run) -> None:
+    """Close what is open by reading receipts, and take the log's word for what was done."""
+    run.pending = None
     recover(run.deployment)
     run.state = read_job(run.deployment, run.job)
+
+
+def _after_failure(run: _Run, error: LifecycleError, failures: int) -> None:
+    """Close the batch by reading its receipt; give up after a few in a row."""
+    _reread(run)
     if failures > RETRIES:
         raise error
 
 
 def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
     """Close the batch. A hold set meanwhile, or a row inserted within the bounds, is looked at anew; else stop."""
-    recover(run.deployment)
-    run.state = read_job(run.deployment, run.job)
+    _reread(run)
     if refusal.guard not in PASSING or failures > RETRIES:
         log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
         raise refusal
@@ -294,15 +335,21 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
     intent = _intent(run, step, cut, walk)
     deployment.failpoint("intent.before")
     announced = _announced(intent)
+    settled = run.pending is not None
     with deployment.state.transaction() as tx:
+        if run.pending is not None:
+            run.pending.write(deployment, tx)
         registers.put(tx, "intent", intent.batch, intent)
         index = write(deployment, tx, announced)
+    run.pending = None
     run.state = advance(run.state, index, fields_of(announced))
+    if settled:
+        deployment.failpoint("receipt.copied")
     deployment.failpoint("intent.after")
     began = deployment.clock.monotonic()
     receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent))
     seconds = deployment.clock.monotonic() - began
-    _copy(run, intent, receipt)
+    _settle(run, intent, receipt)
     run.observe(Progress(run.job, step.id, step.dataset, run.state.done, run.plan.expected(), intent.number, seconds))
     return pace.after(cut.items, seconds)
 
@@ -355,24 +402,21 @@ def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
     )
 
 
-def _copy(run: _Run, intent: Intent, receipt: Receipt) -> None:
-    """Copy the receipt into the log together with the cursor; the store's own copy is acknowledged at the end."""
-    deployment = run.deployment
-    done = run.state.progress(intent.step).done
-    with deployment.state.transaction() as tx:
-        for event in receipt_events(intent, receipt, done):
-            run.state = advance(run.state, write(deployment, tx, event), fields_of(event))
-        tx.remove("intent", intent.batch)
-        intent.move_cursor(tx)
-        summaries.keep(tx, intent, receipt)
-    deployment.failpoint("receipt.copied")
+def _settle(run: _Run, intent: Intent, receipt: Receipt) -> None:
+    """Count the receipt; the log gets it with the next intent, or at the end of the walk."""
+    events = tuple(receipt_events(intent, receipt, run.state.progress(intent.step).done))
+    for event in events:
+        run.state = advance(run.state, intent.number, fields_of(event))
+    run.pending = _Settled(intent, receipt, events)
 
 
 def _finish(run: _Run, outcome: Outcome) -> None:
     """Log the end, make it a checkpoint, and acknowledge the receipts in the stores that it covers."""
     deployment = run.deployment
     with deployment.state.transaction() as tx:
-        for summary in summaries.events(deployment, run.job, run.plan):
+        shared = summaries.events(deployment, run.job, run.plan)
+        tx.expect([summary.tenant for summary in shared if summary.tenant])
+        for summary in shared:
             write(deployment, tx, summary)
         finished = JobFinished(
             job=run.job,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lifecycle.core.errors import Corrupt
-from lifecycle.core.events import DeploymentCreated, DocumentsAccepted, Event, fields_of
+from lifecycle.core.events import DeploymentCreated, DocumentsAccepted, Event, RunSummary, fields_of
 from lifecycle.core.job import Job, fold
 from lifecycle.evidence import merkle
 from lifecycle.evidence.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -29,7 +29,7 @@ def record(deployment: Deployment, *events: Event) -> list[int]:
 
 def read_job(deployment: Deployment, job: str) -> Job:
     """Fold what the log knows of one job."""
-    return fold(job, decoded(deployment.state.of_job(job)))
+    return fold(job, decoded(deployment.state.of_job(job, without=RunSummary.type)))
 
 
 def decoded(entries: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import write
 
+GONE = frozenset({"deleting", "deleted", "remainder", "closed"})
 Change = Literal["registered", "notice", "ended", "resumed", "closed", "choice"]
 
 
@@ -62,6 +63,9 @@ def sync(deployment: Deployment, declared: list[Tenant]) -> dict[str, int]:
 def _merge(known: Tenant, declared: Tenant) -> Tenant:
     life = ("notice_on", "contract_end", "choice", "choice_on", "window_waived_on")
     kept: dict[str, Any] = {name: getattr(known, name) for name in life if getattr(known, name) is not None}
+    if declared.agreement_version is None and declared.agreement == known.agreement:
+        # The version that bound the tenant when it was registered, until its source names another one.
+        kept["agreement_version"] = known.agreement_version
     return declared.model_copy(update={**kept, "state": known.state})
 
 
@@ -75,7 +79,11 @@ def find(deployment: Deployment, name: str) -> Tenant:
 
 
 def notice(deployment: Deployment, tenant: Tenant, *, notice_on: date, ends_on: date) -> Tenant:
-    """Record the notice and the day the contract will end."""
+    """Record the notice and the day the contract will end. Refused once the data is being deleted."""
+    if ends_on < (tenant.contract_start or ends_on):
+        raise InvalidDocument("the contract cannot end before it starts", advice="Check the date.")
+    if tenant.state in GONE:
+        raise Refused("this contract's data is being deleted or gone", guard="too-late", advice="Nothing to end.")
     changed = tenant.model_copy(update={"notice_on": notice_on, "contract_end": ends_on, "state": "notice"})
     return _store(deployment, changed, "notice", ends_on)
 
@@ -84,7 +92,7 @@ def end(deployment: Deployment, tenant: Tenant, *, ends_on: date, choice: str | 
     """Record the contract's end (also an immediate one) and, when it was given, the choice."""
     if tenant.contract_start and ends_on < tenant.contract_start:
         raise InvalidDocument("the contract cannot end before it starts", advice="Check the date.")
-    if tenant.state in {"deleting", "deleted", "remainder", "closed"}:
+    if tenant.state in GONE:
         raise Refused("this contract's data is being deleted or gone", guard="too-late", advice="Nothing to end.")
     updates: dict[str, Any] = {"contract_end": ends_on, "state": "ended"}
     if choice:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 
 from lifecycle.core.calendar import local_date
 from lifecycle.core.events import RunSummary
@@ -27,15 +26,17 @@ def keep(tx: Transaction, intent: Intent, receipt: Receipt) -> None:
         tx.put("job", _prefix(intent.job) + intent.batch, body)
 
 
-def events(deployment: Deployment, job: str, plan: Plan) -> Iterator[RunSummary]:
-    """Yield one entry for each tenant the job touched, under its alias."""
+def events(deployment: Deployment, job: str, plan: Plan) -> list[RunSummary]:
+    """Return one entry for each tenant the job touched, under its alias."""
     totals: Counter[str] = Counter()
     for _, body in deployment.state.items("job", _prefix(job)):
         totals.update(json.loads(zlib.decompress(body)))
     zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
     day = local_date(deployment.clock.now(), zone)
-    for tenant, deleted in sorted(totals.items()):
-        yield RunSummary(job=job, day=day, deleted=deleted, tenant=deployment.alias(tenant))
+    return [
+        RunSummary(job=job, day=day, deleted=deleted, tenant=deployment.alias(tenant))
+        for tenant, deleted in sorted(totals.items())
+    ]
 
 
 def forget(deployment: Deployment, tx: Transaction, job: str) -> None:

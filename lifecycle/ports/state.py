@@ -6,7 +6,7 @@ transaction, durable when the context ends (I17): if it raises, nothing of it ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
@@ -42,6 +42,9 @@ class Transaction(Protocol):
 
         The entry is checked against the closed schema of `lifecycle.evidence.entry`; a wrong one raises Corrupt.
         """
+
+    def expect(self, aliases: Collection[str]) -> None:
+        """Read ahead what appends for these aliases will need: many appends then cost no query each."""
 
     def get(self, kind: Kind, name: str) -> bytes | None:
         """Return a register's body as this transaction sees it."""
@@ -83,8 +86,8 @@ class State(Protocol):
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield (index, bytes) in order, streamed."""
 
-    def of_job(self, job: str) -> Iterator[tuple[int, bytes]]:
-        """Yield the entries that name this job, in order."""
+    def of_job(self, job: str, *, without: str | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries that name this job, in order; those of one type may be left out."""
 
     def of_plan(self, plan: str) -> Iterator[tuple[int, bytes]]:
         """Yield the entries that name this plan, in order."""

@@ -6,7 +6,7 @@ neither a snapshot (which would keep SQLite's WAL growing) nor a connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -19,6 +19,7 @@ from lifecycle.state.schema import log_entry, log_node, record
 
 _ENTRIES_A_PAGE: Final = 1_000
 _RECORDS_A_PAGE: Final = 200
+_HEADS_A_PAGE: Final = 500
 Reader = Callable[[], AbstractContextManager[Connection]]
 
 
@@ -34,15 +35,18 @@ def size_of(connection: Connection) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def head_of(connection: Connection, tenant: str) -> tuple[int, int] | None:
-    """Return (seq, index) of the alias' newest entry."""
-    row = connection.execute(
-        select(log_entry.c.seq, log_entry.c.entry_index)
-        .where(log_entry.c.tenant == tenant)
-        .order_by(log_entry.c.seq.desc())
-        .limit(1),
-    ).first()
-    return None if row is None else (int(row[0]), int(row[1]))
+def heads_of(connection: Connection, tenants: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return (seq, index) of each alias' newest entry; aliases without entries are left out."""
+    found: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(tenants), _HEADS_A_PAGE):
+        page = tenants[start : start + _HEADS_A_PAGE]
+        query = (
+            select(log_entry.c.tenant, func.max(log_entry.c.seq), func.max(log_entry.c.entry_index))
+            .where(log_entry.c.tenant.in_(page))
+            .group_by(log_entry.c.tenant)
+        )
+        found |= {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query)}
+    return found
 
 
 def node_at(connection: Connection, level: int, index: int) -> bytes:

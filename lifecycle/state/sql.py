@@ -90,9 +90,10 @@ class SqlState:
         """
         return self._entries(start, stop)
 
-    def of_job(self, job: str) -> Iterator[tuple[int, bytes]]:
-        """Yield the entries that name this job, in order."""
-        return reading.entries_where(self._reader, log_entry.c.job == job)
+    def of_job(self, job: str, *, without: str | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries that name this job, in order; those of one type may be left out."""
+        named = log_entry.c.job == job
+        return reading.entries_where(self._reader, named if without is None else named & (log_entry.c.type != without))
 
     def of_plan(self, plan: str) -> Iterator[tuple[int, bytes]]:
         """Yield the entries that name this plan, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from lifecycle.evidence.errors import Malformed
 from lifecycle.ports.state import Kind
 from lifecycle.ports.store import Json
 from lifecycle.state.failures import translated
-from lifecycle.state.reading import body_of, head_of, node_at, size_of
+from lifecycle.state.reading import body_of, heads_of, node_at, size_of
 from lifecycle.state.schema import log_entry, log_node, record
 
 _FLUSH_AT: Final = 1_000
@@ -35,7 +35,7 @@ class SqlTransaction:
         """Work on a connection that has begun."""
         self._connection = connection
         self._size: int | None = None
-        self._heads: dict[str, tuple[int, int]] = {}
+        self._heads: dict[str, tuple[int, int] | None] = {}
         # The newest node of each level is the only one of it that a later append may need.
         self._newest: dict[int, tuple[int, bytes]] = {}
         self._entries: list[dict[str, Any]] = []
@@ -60,6 +60,14 @@ class SqlTransaction:
         if len(self._entries) >= _FLUSH_AT:
             self._flush()
         return index
+
+    def expect(self, aliases: Collection[str]) -> None:
+        """Read the newest entries of these aliases ahead; see `lifecycle.ports.state.Transaction`."""
+        self._require_whole()
+        wanted = sorted(set(aliases) - self._heads.keys())
+        with self._watched():
+            found = heads_of(self._connection, wanted)
+        self._heads.update({alias: found.get(alias) for alias in wanted})
 
     def get(self, kind: Kind, name: str) -> bytes | None:
         """Return a register's body as this transaction sees it."""
@@ -121,11 +129,7 @@ class SqlTransaction:
 
     def _head(self, tenant: str) -> tuple[int, int] | None:
         if tenant not in self._heads:
-            with self._watched():
-                found = head_of(self._connection, tenant)
-            if found is None:
-                return None
-            self._heads[tenant] = found
+            self.expect((tenant,))
         return self._heads[tenant]
 
     def _keep(self, index: int, body: bytes, entry: Mapping[str, Json], seq: int | None) -> None:

@@ -71,8 +71,12 @@ def add_operator(folder: Path, name: str, public: VerifyKey, today: date) -> Ope
     path = folder / read_settings(folder).operators
     known = load_operators(path)
     for operator in known.operators:
-        if operator.removed_on is None and (operator.id == name or operator.public_key == public.public_key):
-            raise Refused("the operator or the key is in the file already", guard="already-there")
+        if operator.id == name or operator.public_key == public.public_key:
+            raise Refused(
+                "the operator or the key is in the file already, perhaps as a removed one",
+                guard="already-there",
+                advice="Old approvals are checked under that name: use another id and a new key.",
+            )
     added = OperatorKey(id=name, public_key=public.public_key, added_on=today)
     write_operators(path, known.model_copy(update={"operators": (*known.operators, added)}))
     return added

@@ -147,13 +147,17 @@ def test_everything_else_can_be_tried_afterwards(told):
     assert "no end" in refused.stderr
     status = told.lifecycle("status", "--json")
     assert status.returncode == 0, status.stdout + status.stderr
-    held = told.query("SELECT count(*) FROM access_log WHERE portal_id = ? AND at < ?", HELD, str(told.today - timedelta(88)))
+    held = told.query(
+        "SELECT count(*) FROM access_log WHERE portal_id = ? AND at < ?", HELD, str(told.today - timedelta(88))
+    )
     assert held[0][0] > 0
     (hold,) = json.loads(told.lifecycle("hold", "list", "--json").stdout)["holds"]
     assert told.lifecycle("hold", "release", hold["id"], "--by", "ops-2").returncode == 0
     ran = told.lifecycle("run")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    left = told.query("SELECT count(*) FROM access_log WHERE portal_id = ? AND at < ?", HELD, str(told.today - timedelta(88)))
+    left = told.query(
+        "SELECT count(*) FROM access_log WHERE portal_id = ? AND at < ?", HELD, str(told.today - timedelta(88))
+    )
     assert left == [(0,)]
 
 

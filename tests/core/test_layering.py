@@ -36,7 +36,7 @@ def test_a_plain_agreement_binds_as_it_stands() -> None:
 
 
 def test_a_reading_is_shown_as_the_operators_reading() -> None:
-    """"Without delay" has no number in the text: the figure is labelled a reading, never a clause."""
+    """ "Without delay" has no number in the text: the figure is labelled a reading, never a clause."""
     end = by_id(effective(policy(agreement(END)), tenant()).rules)["end"]
     assert end.gone_by.label == "reading"
     assert end.gone_by.source == "without_delay"
@@ -45,7 +45,13 @@ def test_a_reading_is_shown_as_the_operators_reading() -> None:
 
 def test_the_operators_own_rule_is_labelled_a_reading() -> None:
     """A rule without a clause says so: its figure is the operator's."""
-    own = {"id": "own", "own": "no clause speaks of drafts", "category": ("log",), "start": "collection", "gone_by": "P1Y"}
+    own = {
+        "id": "own",
+        "own": "no clause speaks of drafts",
+        "category": ("log",),
+        "start": "collection",
+        "gone_by": "P1Y",
+    }
     rule = effective(policy(agreement(own)), tenant()).rules[0]
     assert rule.gone_by is not None
     assert rule.gone_by.label == "reading"
@@ -85,7 +91,9 @@ def test_an_optional_parameter_that_is_not_set_binds_nothing() -> None:
 def test_a_parameter_outside_its_bounds_is_an_error(value: str) -> None:
     """At least a month and at most two years, whatever day the period is counted from."""
     with pytest.raises(InvalidDocument, match="P1M and at most P2Y"):
-        effective(policy(agreement(BOOKING, parameters={"retention": RETENTION})), tenant(parameters={"retention": value}))
+        effective(
+            policy(agreement(BOOKING, parameters={"retention": RETENTION})), tenant(parameters={"retention": value})
+        )
 
 
 @pytest.mark.parametrize("value", ["P1M", "P31D", "P24M", "P2Y", "P700D", "P6M"])

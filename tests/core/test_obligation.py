@@ -64,7 +64,13 @@ def test_a_ceiling_is_due_a_margin_ahead() -> None:
     found = only(rule_obligations(policy(agreement(LOGS, END)), [tenant()], TODAY))
     assert due_days(found) == {"collection": date(2026, 4, 5)}
     assert [before.day for before in found.overdue] == [date(2026, 4, 2)]
-    assert (found.rule, found.clause, found.own, found.action, found.layer) == ("logs", "5.7", False, "delete", "standard")
+    assert (found.rule, found.clause, found.own, found.action, found.layer) == (
+        "logs",
+        "5.7",
+        False,
+        "delete",
+        "standard",
+    )
     assert (found.dataset, found.store, found.category, found.start) == ("log", "main", "log", "collection")
     assert found.deadline(date(2026, 4, 6)) == date(2026, 7, 5)
     assert found.due[0].zone == "Europe/Berlin"
@@ -194,7 +200,11 @@ def test_I08_a_processors_statutory_floor_adds_its_own_cutoff() -> None:
 def test_I08_a_statute_may_count_from_another_time_than_the_rule() -> None:
     """Two start times, two conditions; a row without the statutory start satisfies neither."""
     table = dataset(
-        "bills", "log", "collection", "issued", statutory=({"kind": "invoice", "holder": "processor", "start": "issued"},)
+        "bills",
+        "log",
+        "collection",
+        "issued",
+        statutory=({"kind": "invoice", "holder": "processor", "start": "issued"},),
     )
     found = only(rule_obligations(policy(agreement(LOGS), datasets=(table,)), [tenant()], TODAY))
     assert due_days(found) == {"collection": date(2026, 4, 5), "issued": date(2017, 12, 31)}

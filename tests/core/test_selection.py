@@ -124,9 +124,7 @@ def test_a_description_tells_every_part() -> None:
 @given(st.dates(), st.dates(), st.lists(conditions, max_size=2))
 def test_I02_a_template_is_the_same_every_day(one: date, other: date, only: list[Any]) -> None:
     """Another day, other groups, another order of cutoffs: the same template; a mandate lives on."""
-    first = Selection(
-        dataset="log", scope=SCOPES[1], due=(before(one), before(one, "issued")), only=tuple(only)
-    )
+    first = Selection(dataset="log", scope=SCOPES[1], due=(before(one), before(one, "issued")), only=tuple(only))
     second = Selection(
         dataset="log",
         scope=GroupScope(groups=("g-9",)),

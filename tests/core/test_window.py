@@ -186,13 +186,21 @@ def test_I08_the_invoice_of_2017_is_free_on_the_first_of_january_2026() -> None:
     assert (window.earliest, window.due) == (date(2026, 1, 1), date(2026, 1, 1))
     old = next(r for r in window.reasons if r.period == "P10Y")
     assert (old.binds, old.note) == (False, "not in force on this day")
-    assert look(world, invoices(), one, {"issued": date(2017, 6, 1)}, today=date(2024, 12, 1)).earliest == date(2028, 1, 1)
+    assert look(world, invoices(), one, {"issued": date(2017, 6, 1)}, today=date(2024, 12, 1)).earliest == date(
+        2028, 1, 1
+    )
 
 
 def test_I08_a_floor_that_ends_before_the_ceiling_is_no_conflict() -> None:
     """The statute only moves the first possible day."""
     world = policy(agreement(END), datasets=(invoices(),))
-    window = look(world, invoices(), tenant(contract_end=date(2025, 11, 25)), {"issued": date(2017, 6, 1)}, today=date(2025, 12, 1))
+    window = look(
+        world,
+        invoices(),
+        tenant(contract_end=date(2025, 11, 25)),
+        {"issued": date(2017, 6, 1)},
+        today=date(2025, 12, 1),
+    )
     assert (window.earliest, window.due, window.latest) == (date(2026, 1, 1), date(2026, 1, 1), date(2026, 1, 8))
     assert window.conflict == ()
 
@@ -316,9 +324,7 @@ def test_I34_a_promised_return_keeps_the_data() -> None:
 
 
 periods = st.sampled_from(["P1D", "P10D", "P30D", "P60D", "P90D", "P1M", "P3M", "P6M", "P1Y"])
-rules = st.lists(
-    st.tuples(st.sampled_from(["keep", "gone_by", "both"]), periods), min_size=1, max_size=3
-)
+rules = st.lists(st.tuples(st.sampled_from(["keep", "gone_by", "both"]), periods), min_size=1, max_size=3)
 
 
 @settings(max_examples=100)

@@ -138,9 +138,7 @@ def policy(
         {
             "lifecycle": "inventory/v1",
             "id": "main",
-            "stores": (
-                {"id": "main", "kind": "sql", "address": {"env": "DATABASE_URL"}, "place": {"country": "DE"}},
-            ),
+            "stores": ({"id": "main", "kind": "sql", "address": {"env": "DATABASE_URL"}, "place": {"country": "DE"}},),
             "datasets": datasets,
         }
     )

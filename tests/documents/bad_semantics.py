@@ -366,8 +366,8 @@ INVENTORIES = [
         "condition that does not exist",
         "inventory",
         "    cascades:\n",
-        f"    only: [{M}{{kind: like, column: a}}]\n    cascades:\n",
-        "tag",
+        f"    only: [{{kind: {M}like, column: a}}]\n    cascades:\n",
+        "kind is missing or unknown",
     ),
     swap(
         "condition with no values",
@@ -390,6 +390,13 @@ INVENTORIES = [
         "datasets:\n",
         f"  - id: {M}db\n    kind: memory\n    address: {{env: X}}\n    place: {{country: DE}}\ndatasets:\n",
         "twice",
+    ),
+    swap(
+        "condition without a kind",
+        "inventory",
+        "    cascades:\n",
+        f"    only: [{M}{{column: a}}]\n    cascades:\n",
+        "kind is missing",
     ),
     swap(
         "SQL as a condition", "inventory", "    cascades:\n", f'    only: [{M}"1=1 or true"]\n    cascades:\n', "needed"

@@ -109,9 +109,9 @@ STRUCTURE = [
         "deeper than 64",
     ),
     Bad("a bomb of aliases", f"a: {M}&a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "anchor", 8),
-    swap("unknown escape", "agreement", "title: A sample", f'title: "A {M}\\q"', "not YAML"),
+    swap("unknown escape", "agreement", "title: A sample", f'title: "A \\{M}q"', "not YAML"),
     Bad("quote without an end", f"lifecycle: 'statutes/v1{M}", "not YAML"),
     swap("key left out", "statutes", "id: de\n", f"id: de\n{M}: x\n", "empty"),
     swap("mapping for a text over lines", "agreement", "title: A sample", f"title:\n  {M}a: b", "not text"),
-    swap("a dash too many", "statutes", "  - id: invoices", f"  - {M}- id: invoices", "mapping", 1),
+    swap("a list in a list", "statutes", "kinds: [invoice]", f"kinds: [{M}[invoice]]", "a list is not one of"),
 ]

@@ -88,3 +88,12 @@ def test_operators_are_read_with_their_dates(tmp_path: Path):
         ("operations-1", True),
         ("operations-2", False),
     ]
+
+
+def test_settings_are_a_document_like_the_others():
+    """The settings file is read by the same strict loader, and answers with positions."""
+    loaded = load(b"lifecycle: settings/v1\ndeployment: portal\norigin: lifecycle.example.com/log\n", "settings")
+    assert (loaded.kind, loaded.id) == ("settings", "settings")
+    with pytest.raises(InvalidDocument) as caught:
+        load(b"lifecycle: settings/v1\ndeployment: portal\norigin: a\nlimits: {margin_days: 030}\n")
+    assert [(p.line, p.column) for p in caught.value.problems] == [(4, 23)]

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
 from lifecycle.documents import KINDS, schema
-from lifecycle.documents.schema import schema_text
+from lifecycle.documents.schema import _convert, schema_text
 from tests.documents.bad_numbers import NUMBERS
 from tests.documents.bad_semantics import SEMANTICS
 from tests.documents.bad_structure import STRUCTURE
@@ -115,3 +115,20 @@ def test_changing_a_schema_changes_no_other_copy():
     """Each caller gets a copy of its own."""
     schema("agreement").clear()
     assert schema("agreement")["title"] == "lifecycle agreement/v1"
+
+
+def test_later_drafts_words_are_said_in_the_words_of_draft_7():
+    """What a model may come to use is translated: fixed lists, references with neighbours, values that may be absent."""
+    later = {
+        "type": "array",
+        "prefixItems": [
+            {"$ref": "#/$defs/A", "description": "First."},
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        ],
+        "default": None,
+        "title": "List",
+    }
+    assert _convert(later) == {
+        "type": "array",
+        "items": [{"allOf": [{"$ref": "#/definitions/A"}], "description": "First."}, {"type": "string"}],
+    }

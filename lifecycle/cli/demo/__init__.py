@@ -1,4 +1,4 @@
-"""`lifecycle demo`: the whole line on an embedded database, told as a story. The product does not know that it is one."""
+"""`lifecycle demo`: the whole line on an embedded database, told as a story. The product does not know that."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class Application:
         tickets = [
             (first + number, portal.id, self._user(portal), self._one(SUBJECTS), "closed",
              self._text(self._past(CONTENT_DAYS)))
-            for number in range(1100 * portal.share // 100)
+            for number in range(1200 * portal.share // 100)
         ]  # fmt: skip
         database.executemany("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?)", tickets)
         comments = [
@@ -188,7 +188,7 @@ class Application:
             "INSERT INTO messages (portal_id, sender_id, body, sent_at) VALUES (?, ?, ?, ?)",
             [
                 (portal.id, self._user(portal), self._one(SENTENCES), self._text(self._past(CONTENT_DAYS)))
-                for _ in range(1300 * portal.share // 100)
+                for _ in range(1700 * portal.share // 100)
             ],
         )
         self._documents(database, portal)

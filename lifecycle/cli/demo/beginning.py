@@ -7,7 +7,6 @@ from pathlib import Path
 from lifecycle.cli.demo import documents
 from lifecycle.cli.demo.names import AUTHOR, DEPLOYMENT, FIRM, FIRST, LEAVER, ORIGIN, PORTALS, SECOND
 from lifecycle.cli.demo.story import TRUST, Story
-from lifecycle.cli.page import Page
 
 KEYS = "operator-keys"
 EXPORTS = "exports"
@@ -20,9 +19,10 @@ def company(story: Story) -> None:
     rows = story.application.create()
     story.first_day = story.facts.neighbours(LEAVER, without=("access_log", "mail_log"))
     stage.say(
-        f"{FIRM} (invented, like everybody here) runs customer portals for {len(PORTALS)} firms. Its application has",
-        f"written {rows:,} rows into {documents.DATABASE}: people, tickets, documents, logs, invoices. What it promised its",
-        "customers is the ClientPort agreement that comes with the product; who may approve deletions is a key pair each.",
+        f"{FIRM} (invented, like everybody here) runs customer portals for {len(PORTALS)} firms.",
+        f"Its application has written {rows:,} rows into {documents.DATABASE}: people, tickets, documents, logs, invoices.",
+        "What it promised its customers stands in the ClientPort agreement that comes with the product. Three operators",
+        "have a key pair each: nobody else can approve a deletion.",
     )
 
 
@@ -40,7 +40,6 @@ def deployment(story: Story) -> None:
     stage.run(f"store prepare {documents.STORE} --run")
     stage.run("coverage")
     stage.run("doctor")
-    stage.show(Page().line())
     stage.say("The customers receive the trust file on the first day: public keys and the log's first checkpoint.")
     stage.run(f"evidence trust -o {TRUST}")
 

@@ -53,7 +53,7 @@ def deletion(story: Story) -> None:
     )
     planned = stage.run(f"plan --tenant {LEAVER} --by {AUTHOR}").document["plans"][0]
     digits = short(planned["hash"])
-    stage.say("", "Whoever wrote a plan cannot approve it, and one signature is not enough.")
+    stage.say("Whoever wrote a plan cannot approve it, and one signature is not enough.")
     stage.run(f"approve {digits} --by {AUTHOR} --key {key_of(AUTHOR)}", expect=REFUSED)
     stage.run(f"approve {digits} --by {FIRST} --key {key_of(FIRST)}")
     stage.run(f"apply {digits} --yes {digits}", expect=REFUSED)

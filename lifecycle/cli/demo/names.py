@@ -1,4 +1,4 @@
-"""The invented world: a portal company, five of its customers, and what people of invented names write to each other."""
+"""The invented world: a portal company, five of its customers, and what people there write to each other."""
 
 from __future__ import annotations
 

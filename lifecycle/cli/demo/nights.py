@@ -33,7 +33,6 @@ def first_plan(story: Story) -> None:
     digits = short(plan_hash)
     stage.run(f"plan show {digits}")
     stage.say(
-        "",
         f"{FIRST} reads the plan and signs its hash, with a mandate: the same rule, at most {MOST_A_NIGHT:,} rows a run.",
     )
     stage.run(f"approve {digits} --by {FIRST} --key {key_of(FIRST)} --mandate --most {MOST_A_NIGHT}")

@@ -17,7 +17,6 @@ from lifecycle.cli.session import Session
 from lifecycle.ports.clock import SimulatedClock, SystemClock
 from lifecycle.wiring.deployment import Options
 
-
 SCENES = (
     beginning.company,
     beginning.deployment,
@@ -46,7 +45,7 @@ def play(session: Session, folder: Path) -> tuple[dict[str, Any], bool]:
             scene(story)
         proof.left(story, folder)
     except Broken:
-        stage.say("", "The demo ends here.")
+        stage.say("The demo ends here.")
     held = bool(stage.claims) and not stage.broken
     verdict = f"{stage.claims} checks, all as claimed." if held else f"NOT AS CLAIMED: {'; '.join(stage.broken)}"
     stage.show(Page().line().line(verdict, "good" if held else "bad"))

@@ -22,7 +22,7 @@ TRY = (
     ("plan --list", "every plan, who signed it, what became of it"),
     ("hold list", f"release it with --by ops-2, and `lifecycle run` deletes what {HELD} kept"),
     ("run", "tonight's turn, now"),
-    (f"tenant notice ulme --received DAY --ends DAY", "let another customer go"),
+    ("tenant notice ulme --received DAY --ends DAY", "let another customer go"),
     ("plan --tenant linde-sued --by ops-1", "refused: its contract has no end"),
     ("certificate list", "all certificates"),
     ("stop", "and everything refuses until `lifecycle resume`"),

@@ -8,10 +8,12 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from datetime import date
+from io import StringIO
 from typing import Any
 
 from lifecycle.cli.app import root
@@ -23,7 +25,7 @@ WIDTH = 100
 VERIFIER = ("-m", "lifecycle.evidence")
 
 
-class Broken(Exception):  # noqa: N818 - the story's own word; it never leaves the demo
+class Broken(Exception):
     """A command line did not end as the story needs it: there is no use in going on."""
 
 
@@ -55,6 +57,8 @@ class Stage:
     options: Options
     claims: int = 0
     broken: list[str] = field(default_factory=list)
+    gap: bool = field(default=True, init=False)
+    fresh: bool = field(default=False, init=False)
 
     @property
     def quiet(self) -> bool:
@@ -65,16 +69,19 @@ class Stage:
         """Begin a scene."""
         rule = "─" * max(3, WIDTH - len(title) - len(day.isoformat()) - 2)
         self.show(Page().line().line(f"{title} {rule} {day.isoformat()}", "head"))
+        self.fresh = True
 
-    def say(self, *lines: str) -> None:
-        """Say something in plain words."""
-        self.show(Page().lines(lines))
+    def say(self, *parts: str) -> None:
+        """Say something in plain words, wrapped; the parts are one paragraph."""
+        page = Page() if self.fresh else Page().line()
+        self.show(page.lines(textwrap.wrap(" ".join(parts), WIDTH, break_on_hyphens=False)))
 
     def run(self, line: str, *, expect: int = 0, silent: bool = False) -> Result:
         """Run a command line, show it with its output (or alone), and claim its exit code. Raises Broken on another."""
         self._typed(f"lifecycle {line}", close=silent)
         session = Recorded(no_color=self.outer.no_color, quiet=self.quiet or silent, options=self.options)
-        with redirect_stderr(sys.stdout):
+        # What is refused belongs to the story: it is told where everything else is told.
+        with redirect_stderr(StringIO() if self.quiet else sys.stdout):
             code = _code_of(shlex.split(line), session)
         self._ended(line, code, expect)
         return Result(code, session.document)
@@ -100,12 +107,15 @@ class Stage:
 
     def show(self, page: Page) -> None:
         """Show a page as a verb would."""
+        self.gap, self.fresh = True, False
         if not self.quiet:
             write(render(page, terminal=sys.stdout.isatty(), no_color=self.outer.no_color))
 
     def _typed(self, line: str, *, close: bool = False) -> None:
-        page = Page() if close else Page().line()
+        """Show what was typed, a line below what came before; silent ones stand close together."""
+        page = Page().line() if self.gap else Page()
         self.show(page.line(f"$ {line}", "warn"))
+        self.gap = not close
 
     def _ended(self, what: str, code: int, expect: int) -> None:
         if code:

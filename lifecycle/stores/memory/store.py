@@ -56,6 +56,14 @@ class _Own:
     covered: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Target:
+    """What handles on one target share."""
+
+    own: _Own | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
 class MemoryStore:
     """Tables in memory behind the store seam. `references` are foreign keys, for the order of deletion."""
 
@@ -69,8 +77,9 @@ class MemoryStore:
         failpoint: Failpoint = no_failpoint,
         clock: Clock | None = None,
         references: Sequence[ForeignKey] = (),
+        beside: MemoryStore | None = None,
     ) -> None:
-        """Take the tables as they are; changes show in them."""
+        """Take the tables as they are; changes show in them. `beside`: another handle on the same target."""
         self.id = id
         self.tables = tables
         self._datasets = {dataset.id: dataset for dataset in datasets}
@@ -78,16 +87,16 @@ class MemoryStore:
         self._failpoint = failpoint
         self._clock: Clock = clock or SystemClock()
         self._references = tuple(references)
-        self._own: _Own | None = None
-        self._lock = threading.RLock()
+        self._target = _Target() if beside is None else beside._target
+        self._lock = self._target.lock
 
     # ---- what is there ----
 
     def probe(self) -> Probe:
         """Return facts."""
-        owner = "" if self._own is None else self._own.fence.deployment
+        owner = "" if self._target.own is None else self._target.own.fence.deployment
         fingerprint = digest(encode([owner, self.id]))
-        return Probe("memory", "1", fingerprint, self._clock.now(), False, self._own is not None)
+        return Probe("memory", "1", fingerprint, self._clock.now(), False, self._target.own is not None)
 
     def catalogue(self) -> Catalogue:
         """Return the tables with the columns of their first rows and datasets."""
@@ -139,15 +148,15 @@ class MemoryStore:
 
     def prepare(self, deployment: str) -> None:
         """Make the fence."""
-        if self._own is not None and self._own.fence.deployment != deployment:
+        if self._target.own is not None and self._target.own.fence.deployment != deployment:
             raise Refused("the target belongs to another deployment", guard="deployment")
-        self._own = self._own or _Own(Fence(deployment, 0, 0, False, None))
+        self._target.own = self._target.own or _Own(Fence(deployment, 0, 0, False, None))
 
     @property
     def _ours(self) -> _Own:
-        if self._own is None:
+        if self._target.own is None:
             raise Refused("the target is not prepared", guard="not-prepared")
-        return self._own
+        return self._target.own
 
     def fence(self) -> Fence:
         """Return the fence."""
