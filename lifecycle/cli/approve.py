@@ -32,7 +32,7 @@ def command(session: Session, plan_hash: str, by: str, key: Path, mandate: bool,
 
     if most is not None and not mandate:
         raise click.UsageError("--most bounds a mandate: add --mandate")
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         full = find_hash(deployment, plan_hash)
         signed = approve(deployment, full, by, signing_key(key), grant_mandate=mandate, most_items=most)
     granted = signed.mandate

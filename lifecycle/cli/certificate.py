@@ -27,7 +27,7 @@ def list_(session: Session) -> None:
     """Show all certificates, the oldest first; tenants by alias."""
     from lifecycle.flow.certify import certificates
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         found = certificates(deployment)
     rows = [(c.number, c.title, c.completeness, c.tenant, f"{c.issued_at:%Y-%m-%d}", c.supersedes) for c in found]
     headers = ("number", "title", "completeness", "tenant", "issued", "supersedes")
@@ -41,7 +41,7 @@ def show(session: Session, number: str) -> None:
     """Show what a certificate states; its own signature is checked first."""
     from lifecycle.flow.certify import find
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         certificate = find(deployment, number)
         statement = _statement(deployment, certificate)
     session.show({**_document(certificate), "statement": statement}, _page(certificate, statement))
@@ -56,7 +56,7 @@ def issue(session: Session, plan_hash: str) -> None:
     from lifecycle.flow.cycle import settle
     from lifecycle.flow.plans import find_hash
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         certificate = certify.issue(deployment, find_hash(deployment, plan_hash))
         settle(deployment)
         statement = _statement(deployment, certificate)
@@ -72,7 +72,7 @@ def bundle(session: Session, number: str, output: Path) -> None:
     from lifecycle.flow import certify
     from lifecycle.wiring.outside import replace
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         content = certify.bundle(deployment, certify.find(deployment, number))
     replace(output, content)
     page = Page().line(f"{output}: {len(content):,} bytes", "good")

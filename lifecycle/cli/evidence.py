@@ -34,7 +34,7 @@ def trust(session: Session, output: Path | None) -> None:
     from lifecycle.wiring.outside import replace
 
     file = output or session.path / "trust.yaml"
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         content = trust_document(deployment)
     replace(file, content, mode=0o644)
     anchors = [anchor["size"] for anchor in json.loads(content)["anchors"]]
@@ -50,7 +50,7 @@ def checkpoint(session: Session) -> None:
     """Sign the log's present state and show the note; its copy outside the database is renewed."""
     from lifecycle.flow.journal import checkpoint
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         note = checkpoint(deployment)
         size, key = deployment.state.size(), deployment.log_key.text
     session.show({"size": size, "checkpoint": note, "log_key": key}, Page().lines(note.rstrip("\n").split("\n")))
@@ -70,7 +70,7 @@ def log(session: Session, tenant: str | None, job: str | None, last: int) -> Non
 
     if tenant and job:
         raise click.UsageError("name a tenant or a job, not both")
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         state = deployment.state
         if tenant:
             found = state.of_tenant(deployment.alias(offboard.find(deployment, tenant).id))
@@ -89,7 +89,7 @@ def verify_log(session: Session) -> None:
     from lifecycle.evidence import merkle
     from lifecycle.flow.journal import check_history, decoded
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         state, note = deployment.state, deployment.outside.read()
         size = state.size()
         root = merkle.root_of(merkle.leaf_hash(body) for _, body in state.entries(0, size))

@@ -13,6 +13,7 @@ from lifecycle.cli.parameters import A_DAY, NAME, tenant_argument
 from lifecycle.cli.session import Session, pass_session, verb
 
 if TYPE_CHECKING:
+    from lifecycle.core.offboarding import Timeline
     from lifecycle.core.reason import Reason
     from lifecycle.core.window import Window
     from lifecycle.flow.explaining import Explained, Explanation
@@ -31,7 +32,7 @@ def command(session: Session, tenant: str, dataset: str | None, start: date | No
     from lifecycle.flow import offboard
     from lifecycle.flow.explaining import explain
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         if dataset is not None and all(dataset != one.id for one in deployment.policy.inventory.datasets):
             raise InvalidDocument("the inventory has no such dataset", advice="`lifecycle scan` names the datasets.")
@@ -45,39 +46,50 @@ def _page(found: Explanation) -> Page:
     for name, period in found.tenant.parameters.items():
         page.line(f"parameter {name}: {words.period(str(period))}, set by the controller")
     tenant_view.timeline(page, found.timeline)
+    groups: dict[int, list[Explained]] = {}
     for explained in found.datasets:
-        _dataset(page.line(), explained)
+        # Datasets with the same window, reason for reason, are told together.
+        first = next(e for e in found.datasets if e.window == explained.window)
+        groups.setdefault(id(first), []).append(explained)
+    for group in groups.values():
+        _window(page.line(), group, found.timeline)
     if not found.datasets:
         page.line("The tenant's agreement has no category that this dataset belongs to.", "warn")
     return page
 
 
-def _dataset(page: Page, explained: Explained) -> None:
-    dataset, window = explained.dataset, explained.window
-    page.line(f"{dataset.id} ({dataset.category}, store {dataset.store}), a record of {explained.example}", "head")
-    page.line(_verdict(window), indent=2)
+def _window(page: Page, group: list[Explained], line: Timeline) -> None:
+    window = group[0].window
+    names = ", ".join(f"{e.dataset.id} ({e.dataset.category}, {e.dataset.store})" for e in group)
+    page.line(f"{names}: a record of {group[0].example}", "head")
+    page.line(_verdict(window, line), "plain" if window.reasons else "warn", indent=2)
+    told: set[str | None] = set()
     for reason in sorted(window.reasons, key=lambda r: (not r.binds, r.kind != "hold", r.kind, r.day or date.max)):
-        figure, place = _reason(reason)
+        figure, place = _reason(reason, note=None if reason.note in told else reason.note)
         page.line(figure, "plain" if reason.binds else "dim", indent=2).line(place, "dim", indent=11)
+        told.add(reason.note if reason.binds else None)
     page.lines((f"conflict: {conflict}" for conflict in window.conflict), "warn", indent=2)
 
 
-def _verdict(window: Window) -> str:
+def _verdict(window: Window, line: Timeline) -> str:
     if any(reason.kind == "hold" and reason.binds for reason in window.reasons):
         return "kept by a hold; no day until it is released"
     parts = [f"may go from {window.earliest}"] if window.earliest else []
     if window.due:
         parts.append(f"is deleted from {window.due}")
-    elif any(reason.start in ENDS for reason in window.reasons):
+    elif not any(reason.start in ENDS for reason in window.reasons):
+        parts.append("no rule deletes it")
+    elif line.contract_end is None:
         parts.append("is deleted with the contract's end, which is not known")
     else:
-        parts.append("no rule deletes it")
+        cause = "the choice between deletion and return is made" if line.awaiting_choice else "the return is delivered"
+        parts.append(f"is deleted once {cause}")
     if window.latest:
         parts.append(f"gone before {window.latest} begins")
     return " · ".join(parts)
 
 
-def _reason(reason: Reason) -> tuple[str, str]:
+def _reason(reason: Reason, *, note: str | None) -> tuple[str, str]:
     """Return the figure, `binds  gone by 90 days (P90D) after collection → before 2027-02-19`, and its place."""
     what = {"floor": "keep   ", "ceiling": "gone by", "hold": "held   "}[reason.kind]
     figure = words.period(reason.period) if reason.period else ""
@@ -90,7 +102,7 @@ def _reason(reason: Reason) -> tuple[str, str]:
     duty = f"{reason.duty_holder}'s duty" if reason.duty_holder else None
     rule = f"rule {reason.rule}" if reason.rule else None
     layer = f"layer {reason.layer}" if reason.layer else None
-    place = [f"{words.label(reason.label)}: {source}", duty, rule, layer, reason.note]
+    place = [f"{words.label(reason.label)}: {source}", duty, rule, layer, note]
     return f"{'binds ' if reason.binds else '(no)  '} {what} {figure}".rstrip(), " · ".join(
         part for part in place if part
     )

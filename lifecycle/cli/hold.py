@@ -57,7 +57,7 @@ def list_(session: Session, everything: bool) -> None:
     from lifecycle.core.hold import Hold
     from lifecycle.flow import registers
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         found = registers.every(deployment.state, "hold", Hold)
         documents = [_document(deployment, hold) for hold in found if everything or hold.released_on is None]
     headers = ("hold", "tenant", "datasets", "basis", "reason", "since", "by", "review", "released")

@@ -40,7 +40,7 @@ def record(
     """Record an instruction as it arrived; one of an unauthorised person is recorded and refused."""
     from lifecycle.flow import instructing, offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         deployment.operator(by, session.today())
         given = instructing.Given(kind, given_by, channel, reference, note)
         known = offboard.find(deployment, tenant)
@@ -56,7 +56,7 @@ def list_(session: Session, tenant: str | None) -> None:
     from lifecycle.core.instruction import Instruction
     from lifecycle.flow import offboard, registers
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         wanted = offboard.find(deployment, tenant).id if tenant else None
         found = registers.every(deployment.state, "instruction", Instruction)
         documents = [_document(deployment, one) for one in found if wanted in {None, one.tenant}]
@@ -75,7 +75,7 @@ def decide(session: Session, name: str, state: Any, by: str) -> None:
     from lifecycle.core.instruction import Instruction
     from lifecycle.flow import instructing, offboard, registers
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         deployment.operator(by, session.today())
         known = offboard.find(deployment, registers.need(deployment, "instruction", Instruction, name).tenant)
         moved = instructing.decide(deployment, known, name, state, recorded_by=by)

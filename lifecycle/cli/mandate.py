@@ -28,7 +28,7 @@ def list_(session: Session) -> None:
     from lifecycle.core.mandate import Mandate
     from lifecycle.flow import registers
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         documents = [_document(m, session.today()) for m in registers.every(deployment.state, "mandate", Mandate)]
     headers = ("mandate", "rule", "most rows", "operator", "granted", "expires", "state")
     rows = [
@@ -56,7 +56,7 @@ def renew(session: Session, name: str, by: str, key: Path) -> None:
     from lifecycle.flow import approve
     from lifecycle.wiring.keys import signing_key
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         mandate = approve.renew(deployment, name, by, signing_key(key))
     page = Page().line(f"Mandate {name} runs until {mandate.expires_on}.", "good")
     session.show(_document(mandate, session.today()), page)
@@ -72,7 +72,7 @@ def revoke(session: Session, name: str, by: str, key: Path) -> None:
     from lifecycle.flow import approve
     from lifecycle.wiring.keys import signing_key
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         mandate = approve.revoke(deployment, name, by, signing_key(key))
     page = Page().line(f"Mandate {name} is revoked; its rule only observes from now on.", "good")
     session.show(_document(mandate, session.today()), page)

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,11 +43,12 @@ class Session:
         return folder_of(self.folder)
 
     @contextmanager
-    def open(self) -> Iterator[Deployment]:
-        """Open the deployment for the length of the command."""
+    def open(self, *, stores: bool = True) -> Iterator[Deployment]:
+        """Open the deployment for the length of the command; without stores, their credentials are not needed."""
         from lifecycle.wiring.deployment import Options, open_deployment
 
-        with open_deployment(self.path, self.options or Options()) as deployment:
+        options = self.options or Options()
+        with open_deployment(self.path, options if stores else replace(options, stores=())) as deployment:
             yield deployment
 
     def today(self) -> date:

@@ -27,7 +27,7 @@ def list_(session: Session) -> None:
     """Show ids and aliases of all tenants; the alias stands for the tenant in plans, logs and certificates."""
     from lifecycle.flow.scopes import tenants
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = [(deployment.alias(tenant.id), tenant) for tenant in tenants(deployment)]
     headers = ("tenant", "alias", "agreement", "state", "contract end")
     rows = [(t.id, alias, f"{t.agreement} {t.agreement_version or ''}", t.state, t.contract_end) for alias, t in known]
@@ -41,7 +41,7 @@ def show(session: Session, tenant: str) -> None:
     """Show one tenant's register entry and the dates of its contract's end."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         seen = offboard.view(deployment, offboard.find(deployment, tenant))
     session.show(view.full_document(seen), view.page(seen))
 
@@ -67,7 +67,7 @@ def add(session: Session, /, name: str, parameters: tuple[str, ...], **fields: A
     from lifecycle.flow.offboard import register
 
     tenant = view.tenant_from(name, parameters, fields)
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         check_tenants([tenant], deployment.policy.agreements, "tenant add")
         alias = register(deployment, tenant)
     session.show({"tenant": name, "alias": alias}, Page().line(f"Registered under the alias {alias}.", "good"))
@@ -85,7 +85,7 @@ def import_(session: Session, file: Path) -> None:
     declared = load_tenants(file)
     if declared.source is not None:
         raise Refused("tenants from a table are not built yet", guard="not-built", advice="Import a list of tenants.")
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         check_tenants(declared.tenants, deployment.policy.agreements, file.name)
         counts = sync(deployment, list(declared.tenants))
     page = Page().line(f"{counts['new']} new, {counts['changed']} changed.", "good")
@@ -103,7 +103,7 @@ def notice(session: Session, tenant: str, received: date, ends: date) -> None:
     """Record the notice of termination and the day the contract will end."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         seen = offboard.view(deployment, offboard.notice(deployment, known, notice_on=received, ends_on=ends))
     session.show(view.full_document(seen), view.page(seen))
@@ -118,7 +118,7 @@ def end(session: Session, tenant: str, ends: date, choice: str | None) -> None:
     """Record the contract's end; deletion follows once the longest window has closed."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         seen = offboard.view(deployment, offboard.end(deployment, known, ends_on=ends, choice=choice))
     session.show(view.full_document(seen), view.page(seen))
@@ -135,7 +135,7 @@ def choose(session: Session, tenant: str, choice: Any, form: str) -> None:
     """Record the controller's choice between deletion and return."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         seen = offboard.view(deployment, offboard.choose(deployment, known, choice, form=form))
     session.show(view.full_document(seen), view.page(seen))
@@ -149,7 +149,7 @@ def waive(session: Session, tenant: str, waived: date) -> None:
     """Record that the controller waived the rest of its pick-up window; no statute's floor gives way."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         seen = offboard.view(deployment, offboard.waive_window(deployment, known, waived_on=waived))
     session.show(view.full_document(seen), view.page(seen))
@@ -162,7 +162,7 @@ def resume(session: Session, tenant: str) -> None:
     """Withdraw the notice or renew the contract, while nothing has been deleted."""
     from lifecycle.flow import offboard
 
-    with session.open() as deployment:
+    with session.open(stores=False) as deployment:
         known = offboard.find(deployment, tenant)
         seen = offboard.view(deployment, offboard.resume(deployment, known))
     session.show(view.full_document(seen), view.page(seen))

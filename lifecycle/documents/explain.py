@@ -18,6 +18,8 @@ from lifecycle.documents.tree import Node, Path, Position
 _SHOWABLE = re.compile(r"[0-9A-Za-zÄÖÜäöüß ._+:%*§()-]{1,40}")
 _OF_THE_WHOLE = frozenset({FAULTS, "union_tag_invalid", "union_tag_not_found"})
 """Errors about a mapping as a whole: they say nothing new where a value inside it was reported already."""
+_SECRET = frozenset({"address", "state", "public_key"})
+"""Keys under which a secret may be written by mistake."""
 _MISSING_FIX = {
     "gone_by": "write the period the clause names",
     "version": 'write the version in quotes, for example "2026-01"',
@@ -37,7 +39,8 @@ def problems_of(errors: Sequence[ErrorDetails], tree: Node, kind: Kind, file: st
         faults = error["ctx"]["faults"] if error["type"] == FAULTS else (_fault(error, node, (*base, *path), kind),)
         for fault in faults:
             line, column = position(tree, (*path, *fault.path), error)
-            found.append(Problem(file, line, column, _private(fault.what, kind), _private(fault.fix, kind)))
+            hidden = kind in PRIVATE or not _SECRET.isdisjoint(path)
+            found.append(Problem(file, line, column, _told(fault.what, hidden=hidden), _told(fault.fix, hidden=hidden)))
     return found
 
 
@@ -80,9 +83,9 @@ def _without_other_branches(errors: Sequence[ErrorDetails], tree: Node) -> list[
     return kept
 
 
-def _private(text: str, kind: Kind) -> str:
-    """Take quoted values out of what is said about a document that may identify someone."""
-    return re.sub(r"'[^']*'", "the value", text) if kind in PRIVATE else text
+def _told(text: str, *, hidden: bool) -> str:
+    """Take quoted values out of what is said where they may identify someone or be a secret."""
+    return re.sub(r"'[^']*'", "the value", text) if hidden else text
 
 
 def _fault(error: ErrorDetails, node: Node, path: Path, kind: Kind) -> Fault:

@@ -48,7 +48,7 @@ def plain(text: str) -> Scalar | Fault:
         return _whole(text)
     for shape, what in _ODD:
         if shape.fullmatch(text):
-            return Fault((), f"{what}: {text[:40]}", _QUOTE)
+            return Fault((), what, _QUOTE)
     return quoted(text)
 
 

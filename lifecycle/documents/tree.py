@@ -100,7 +100,8 @@ def _syntax(error: MarkedYAMLError, file: str) -> Problem:
     """Say in our words where the text stops being YAML."""
     mark = error.problem_mark or error.context_mark
     line, column = _at(mark) if mark is not None else (1, 1)
-    what = re.sub(r"\s+", " ", str(error.problem or error.context or "the text is not YAML"))[:200]
+    what = re.sub(r"\s+", " ", str(error.problem or error.context or "the text is not YAML"))
+    what = re.sub(r"'[^'<]{2,}'", "a word of the document", what)  # it may identify someone (I23)
     return Problem(
         file, line, column, f"not YAML: {what}", "check indentation, quotes, brackets and colons of this line"
     )
@@ -225,8 +226,7 @@ class _Builder:
             self.report(node.at, "a key is not text", "write the key as a word, in quotes if it looks like a number")
         elif meaning in mapping.keys:
             line, column = mapping.keys[meaning]
-            what = f"the key {meaning[:40]!r} stands twice, first at {line}:{column}"
-            self.report(node.at, what, "keep one of the two")
+            self.report(node.at, f"the key stands twice, first at {line}:{column}", "keep one of the two")
         else:
             mapping.keys[meaning] = node.at
             return meaning

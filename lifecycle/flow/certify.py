@@ -38,6 +38,7 @@ LIMITS = (
     "Free pages, write-ahead logs and dead row versions of a database are overwritten by its own maintenance.",
     "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
 )
+_MOST_NAMES = 400
 COUNT_OF = {"delete": "deleted", "anonymise": "anonymised", "detach": "changed"}
 
 
@@ -265,9 +266,19 @@ def _predicate(deployment: Deployment, basis: _Basis, names: Mapping[str, Any], 
         },
         "approvals": sorted(approvers(deployment, plan, basis.plan_hash)),
         "mandate": job.mandate,
-        "limits": list(LIMITS),
+        "limits": list(_limits(deployment, plan)),
         "tool": {"version": deployment.tool_version, "build_hash": None},
     }
+
+
+def _limits(deployment: Deployment, plan: Plan) -> Iterator[str]:
+    """Yield what the certificate does not cover; what belongs to no single tenant leaves with none (I21)."""
+    yield from LIMITS
+    apart = [dataset.id for dataset in deployment.policy.inventory.datasets if dataset.tenant.by == "none"]
+    if plan.tenant and apart:
+        names = ", ".join(apart)
+        shown = names if len(names) <= _MOST_NAMES else f"{len(apart)} datasets of the inventory"
+        yield f"Rows that belong to no single tenant are not covered; their own rules delete them, if any: {shown}."
 
 
 def _completeness(copies: Mapping[str, Any], withheld: list[dict[str, Any]], *, complete: bool) -> str:

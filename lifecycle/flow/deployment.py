@@ -51,7 +51,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Everything one walk along the line needs. Frozen: a reload makes a new one."""
+    """Everything one walk along the line needs. Frozen: a reload makes a new one.
+
+    `documents`: kind, id, version and hash of each document in force; `exact`: their bytes by hash.
+    """
 
     id: str
     origin: str
@@ -65,6 +68,7 @@ class Deployment:
     outside: OutsideCheckpoint
     kill: KillSwitch
     folder: Path
+    exact: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     limits: Limits = Limits()
     failpoint: Failpoint = no_failpoint
     tool_version: str = "0.1.0"

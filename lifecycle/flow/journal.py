@@ -102,4 +102,6 @@ def accept_documents(deployment: Deployment) -> None:
             tx,
             DocumentsAccepted(policy_hash=deployment.policy.digest, documents=deployment.documents),
         )
+        for digest, body in deployment.exact.items():
+            tx.put("document", digest, body)
         tx.put("setting", "policy", deployment.policy.digest.encode())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from lifecycle.core.hold import Hold
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
-from lifecycle.flow.scopes import UNRESOLVED, resolution, tenants
+from lifecycle.flow.scopes import groups
 from lifecycle.ports.store import HoldRow, TenantRow
 
 
@@ -18,8 +18,7 @@ def holds(deployment: Deployment) -> list[Hold]:
 
 def mirror(deployment: Deployment, stores: Iterable[str]) -> None:
     """Bring the stores' mirrors up to date. Raises as the stores do; then nothing may be changed."""
-    groups = resolution(deployment, deployment.clock.now()).groups
-    rows = [TenantRow(tenant.id, groups.get(tenant.id, UNRESOLVED)) for tenant in tenants(deployment)]
+    rows = [TenantRow(tenant, group) for tenant, group in groups(deployment, deployment.clock.now()).items()]
     kept = holds(deployment)
     for name in stores:
         store = deployment.stores[name]

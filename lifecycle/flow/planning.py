@@ -83,7 +83,8 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
     """Plan the deletion of everything one tenant has, but for what a statute or a hold keeps.
 
     Raises:
-        Refused: the contract has not ended, its window is open, a choice is awaited, or the tenant is held whole.
+        Refused: the contract has not ended, its window is open, a choice is awaited, the tenant is held whole, or rows
+            of somebody else reference its rows.
     """
     _refuse_draft(deployment)
     _refuse_held(deployment, tenant)
@@ -114,6 +115,7 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
     with deployment.state.transaction() as tx:
         tx.put("setting", f"window/{alias}", str(line.window_end).encode())
     steps = _steps(deployment, drafts, now)
+    _refuse_contested(deployment, steps)
     plan = _plan(
         deployment,
         steps,
@@ -173,6 +175,22 @@ def _refuse_held(deployment: Deployment, tenant: Tenant) -> None:
                 guard="hold",
                 advice=f"`lifecycle hold release {hold.id}` once its ground is gone.",
             )
+
+
+def _refuse_contested(deployment: Deployment, steps: Sequence[Step]) -> None:
+    """Raise Refused when rows that stay reference rows that would go: no deletion changes another tenant (I6)."""
+    found = {
+        step.dataset: deployment.stores[step.store].oddities(step.dataset, bind(deployment, step.selection)).contested
+        for step in steps
+        if isinstance(step.action, Delete)
+    }
+    contested = [f"{count} of {dataset}" for dataset, count in found.items() if count]
+    if contested:
+        raise Refused(
+            f"rows of somebody else reference rows of this tenant (contested): {', '.join(contested)}",
+            guard="contested",
+            advice="Have the reference removed in the application, or correct in the inventory whose the row is.",
+        )
 
 
 def _refuse_early(due_from: date | None, *, awaiting: bool, ended: bool) -> None:

@@ -23,6 +23,13 @@ def resolution(deployment: Deployment, now: datetime) -> Resolution:
     return resolve(deployment.policy, tenants(deployment), now, deployment.limits.margin_days)
 
 
+def groups(deployment: Deployment, now: datetime) -> dict[str, str]:
+    """Return every registered tenant's group by its id; what cannot be resolved stands apart."""
+    register = tenants(deployment)
+    resolved = resolve(deployment.policy, register, now, deployment.limits.margin_days).groups if register else {}
+    return {tenant.id: resolved.get(tenant.id, UNRESOLVED) for tenant in register}
+
+
 def obligations_on(deployment: Deployment, now: datetime) -> tuple[Obligation, ...]:
     """Return the obligations of the day."""
     return resolution(deployment, now).obligations

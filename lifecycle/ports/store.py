@@ -299,6 +299,9 @@ class Store(Protocol):
     def residue(self, bound: Bound) -> Residue:
         """Count again on another connection by another query builder, ignoring nothing that deletion could have hidden."""
 
+    def population(self, dataset: str) -> int:
+        """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`."""
+
     def export(self, dataset: str, bound: Bound) -> AbstractContextManager[Rows]:
         """Stream the rows of the scope; memory does not grow with them. The connection lives as long as the context."""
 

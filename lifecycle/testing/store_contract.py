@@ -5,7 +5,6 @@ Each docstring is a promise of the seam. Names carry the invariant that the prom
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -16,7 +15,8 @@ from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound, IsNull, Not, OneOf, Selection, TenantScope
 from lifecycle.evidence.errors import SealBroken
-from lifecycle.ports.store import HoldRow, Store, TenantRow
+from lifecycle.ports.failpoint import Failpoint
+from lifecycle.ports.store import HoldRow, Json, Store, TenantRow
 from lifecycle.testing import store_world as w
 from lifecycle.testing.store_world import StoreWorld, at, batch, before, of_all, of_groups, of_tenant, ready, walk
 
@@ -29,7 +29,7 @@ class Stopped(Exception):
     """A failpoint's end of the process."""
 
 
-def stop_at(place: str) -> Callable[[str], None]:
+def stop_at(place: str) -> Failpoint:
     """Return a failpoint that ends at one place."""
 
     def failpoint(name: str) -> None:
@@ -137,10 +137,11 @@ class StoreContract:
         """`find` pages by key: no item twice, none left out."""
         world.insert("notes", [{"ticket": n % 3, "number": n, "body": "x"} for n in range(9)])
         world.insert("tickets", [{"id": n, "firm": "acme", "title": "x"} for n in range(3)])
-        bound, after, seen = of_tenant("acme", "notes"), None, []
+        bound, seen = of_tenant("acme", "notes"), list[tuple[int, ...]]()
+        after: Json = None
         while page := store.find(bound, after, 4):
-            seen += [tuple(map(int, found.key)) for found in page]  # type: ignore[arg-type]
-            after = list(page[-1].key)  # type: ignore[assignment]
+            seen += [tuple(int(str(part)) for part in found.key) for found in page]
+            after = list(page[-1].key)
         assert seen == sorted((n % 3, n) for n in range(9))
 
     def test_I01_a_row_that_became_young_again_stays(self, world: StoreWorld, store: Store) -> None:
@@ -178,11 +179,16 @@ class StoreContract:
         """No tenant, no bound, a whole table of tenants' rows: refused by every method that selects."""
         world.insert("logs", [log(1)])
         fine = batch(store, of_tenant("acme"), "b1")
-        for bound in (of_tenant(""), Bound(Selection(dataset="logs", scope=TenantScope(tenant=w.ALIAS))), of_all("logs")):
+        for bound in (
+            of_tenant(""),
+            Bound(Selection(dataset="logs", scope=TenantScope(tenant=w.ALIAS))),
+            of_all("logs"),
+        ):
             for use in (store.count, store.residue, lambda b: store.cut(b, None, 9), lambda b: store.find(b, None, 9)):
                 with pytest.raises(Refused):
                     use(bound)
-        for changes in ({"upto": None}, {"upto": []}, {"upto": {"by": "key", "pass": 1, "at": []}}):
+        wrong: tuple[dict[str, Any], ...] = ({"upto": None}, {"upto": []}, {"upto": {"by": "key", "pass": 1, "at": []}})
+        for changes in wrong:
             with pytest.raises(Refused):
                 store.apply(batch(store, of_tenant("acme"), "b1", **changes))
         assert (ids(world), fine.id) == ({1}, "b1")
@@ -199,7 +205,21 @@ class StoreContract:
     @pytest.mark.parametrize("tenant", ["acme", "Acme", "acmé", "acme\u0301", "0", "a'c;--"])
     def test_I06_tenants_are_told_apart_byte_by_byte(self, world: StoreWorld, store: Store, tenant: str) -> None:
         """Case, padding, Unicode form, quotes: a neighbour that looks alike is another tenant."""
-        firms = ["acme", "Acme", "ACME", "acme ", " acme", "acmé", "acme\u0301", "ACMÉ", "acm", "acme1", "0", "00", "a'c;--"]
+        firms = [
+            "acme",
+            "Acme",
+            "ACME",
+            "acme ",
+            " acme",
+            "acmé",
+            "acme\u0301",
+            "ACMÉ",
+            "acm",
+            "acme1",
+            "0",
+            "00",
+            "a'c;--",
+        ]
         world.insert("logs", [log(n, firm) for n, firm in enumerate(firms)])
         store.mirror_tenants([TenantRow(firm, "g" if firm == tenant else "other") for firm in firms])
         own = firms.index(tenant)
@@ -259,7 +279,9 @@ class StoreContract:
         assert sum(receipt.deleted for receipt in walk(store, bound, 9)) == 1
         assert ids(world) == {0, 1, 2, 3}
 
-    @pytest.mark.parametrize(("made", "due"), [((9, 30, 21), True), ((9, 30, 22), False), ((1, 31, 22), True), ((1, 31, 23), False)])
+    @pytest.mark.parametrize(
+        ("made", "due"), [((9, 30, 21), True), ((9, 30, 22), False), ((1, 31, 22), True), ((1, 31, 23), False)]
+    )
     def test_I14_a_day_is_the_local_one(self, world: StoreWorld, store: Store, made: Any, due: bool) -> None:
         """The cutoff's day ends at local midnight, in summer as in winter."""
         month, day, hour = made
@@ -323,7 +345,11 @@ class StoreContract:
     def test_failpoints_are_met_in_order(self, world: StoreWorld) -> None:
         """Each named place of a batch is met once, in the order of the line."""
         seen: list[str] = []
-        store = ready(world.store(seen.append))
+
+        def note(name: str) -> None:
+            seen.append(name)
+
+        store = ready(world.store(note))
         world.insert("logs", [log(1)])
         store.apply(batch(store, of_tenant("acme"), "b1"))
         assert seen == [*BEFORE_COMMIT, "batch.committed"]
@@ -435,7 +461,9 @@ class StoreContract:
 
     def test_I31_an_export_is_the_tenants_rows(self, world: StoreWorld, store: Store) -> None:
         """Rows of the scope, held ones too, with the tenant of each row for the check."""
-        world.insert("tickets", [{"id": n, "firm": "acme" if n < 3 else "borealis", "title": f"t{n}"} for n in range(5)])
+        world.insert(
+            "tickets", [{"id": n, "firm": "acme" if n < 3 else "borealis", "title": f"t{n}"} for n in range(5)]
+        )
         store.mirror_holds([HoldRow("h1", "acme", None)])
         with store.export("tickets", of_tenant("acme", "tickets")) as export:
             rows = [tuple(row) for row in export.rows]

@@ -101,6 +101,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             outside=CheckpointFile(folder / settings.checkpoint),
             kill=StopFile(folder / settings.stop_file),
             folder=folder,
+            exact={loaded.digest: loaded.bytes for loaded in files.documents},
             limits=_limits(settings),
             failpoint=options.failpoint,
             tool_version=lifecycle.__version__,

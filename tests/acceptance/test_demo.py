@@ -49,17 +49,20 @@ def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-def today() -> date:
-    return datetime.now(ZoneInfo("Europe/Berlin")).date()
+def today(folder: Path) -> date:
+    """The day on which a file is written now."""
+    stamp = folder / "stamp"
+    stamp.write_text("now", encoding="utf-8")
+    return datetime.fromtimestamp(stamp.stat().st_mtime, ZoneInfo("Europe/Berlin")).date()
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> Told:
     above = tmp_path_factory.mktemp("demo")
     while True:
-        begun = today()
+        begun = today(above)
         done = run([str(PROGRAM), "demo", f"demo-{begun}"], above)
-        if begun == today():  # at midnight the story would end yesterday
+        if begun == today(above):  # at midnight the story would end yesterday
             return Told(above / f"demo-{begun}", done.stdout + done.stderr, done.returncode, begun)
 
 
@@ -136,7 +139,7 @@ def test_certificates_hold_and_a_forged_one_does_not(told):
 
 
 def test_everything_else_can_be_tried_afterwards(told):
-    """With the real clock: the promises are kept, windows are explained, plans are made, a released hold is carried out."""
+    """With the real clock promises are kept, windows explained, plans made, and a released hold is carried out."""
     assert told.lifecycle("coverage").returncode == 0
     assert told.lifecycle("doctor").returncode == 0
     explained = told.lifecycle("explain", LEAVER, "invoices", "--start", "2020-03-04")

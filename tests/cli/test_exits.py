@@ -43,7 +43,7 @@ def test_each_class_of_error_has_its_exit_code_and_says_what_to_do(error, code, 
 
 
 def test_a_bug_is_one_line_without_values_and_without_a_traceback(capsys, monkeypatch) -> None:
-    """An error that nobody foresaw names its class and where to report it; its text may hold values and stays inside."""
+    """An error that nobody foresaw names its class and where to report it; its text may hold values."""
     monkeypatch.delenv(errors.DEBUG, raising=False)
 
     def fail() -> None:

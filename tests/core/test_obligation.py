@@ -389,7 +389,7 @@ def test_I14_what_is_due_is_what_a_count_of_days_says(
     start: date, today: date, keep: int | None, gone_by: int | None, others: list[int]
 ) -> None:
     """For any mixture of floors and a ceiling, a record is selected exactly when a plain count of days says so."""
-    fits = gone_by is None or 3 <= gone_by - (0 if keep is None else keep + 1)
+    fits = gone_by is None or gone_by - (0 if keep is None else keep + 1) >= 3
     if (keep is None and gone_by is None) or not fits:
         return
     terms = {name: f"P{n}D" for name, n in (("keep", keep), ("gone_by", gone_by)) if n is not None}
@@ -458,3 +458,10 @@ def test_I14_the_whole_line_works_with_a_dataset_of_every_tenancy() -> None:
     )
     found = rule_obligations(policy(agreement(LOGS), datasets=tables), [tenant()], TODAY)
     assert [o.dataset for o in found] == ["by-path", "by-schema", "log"]
+
+
+def test_a_floor_that_ends_as_the_ceiling_comes_due_is_no_conflict() -> None:
+    """86 days kept and 90 days at most, a margin of three: both promises hold; one day more and rank decides."""
+    for days, conflicts in ((86, 0), (87, 1)):
+        found = rule_obligations(policy(agreement(LOGS, rule("kept", keep=f"P{days}D"))), [tenant()], TODAY)
+        assert len({o.rule: o for o in found}["logs"].conflicts) == conflicts

@@ -351,3 +351,16 @@ def test_nothing_leads_back_once_deletion_has_begun(
     """No date and no withdrawn notice makes a tenant that is being deleted active again."""
     after = next_state(tenant(state=state, contract_end=end), today, awaiting_choice=False, progress=progress)
     assert ORDER.index(after) >= ORDER.index(state)
+
+
+def test_a_ceiling_on_the_first_day_after_the_window_leaves_no_day() -> None:
+    """Gone before 1 May begins, and kept through 30 April: the ceiling prevails, a margin ahead."""
+    strict = {**END, "start": "contract-end", "gone_by": "P31D"}
+    line = line_of(policy(agreement(strict)), tenant(contract_end=MARCH))
+    assert (line.due_from, line.delete_by, len(line.conflicts)) == (date(2026, 4, 28), date(2026, 5, 1), 1)
+
+
+def test_a_floor_up_to_the_ceilings_own_day_gives_way() -> None:
+    """Thirteen days kept and fourteen at most leave no day between: deletion begins with the window's end."""
+    world = policy(agreement({**END, "keep": "P13D"}), datasets=(LOG,))
+    assert steps_of(world, tenant(contract_end=MARCH), date(2026, 5, 1))[0].due_from == date(2026, 5, 1)

@@ -63,7 +63,7 @@ def periods(draw: st.DrawFn) -> Period:
 @pytest.mark.parametrize("text", REFUSED)
 def test_I14_a_text_that_is_no_calendar_period_is_refused(text: str) -> None:
     """Numbers without a unit, hours, other digits, blanks and empty periods are errors; nothing is guessed."""
-    with pytest.raises(ValueError, match="period|200 years"):
+    with pytest.raises(ValueError, match=r"period|200 years"):
         Period.parse(text)
 
 

@@ -1,4 +1,4 @@
-"""Selections are data: closed, never empty by accident, readable without anybody's id, comparable without their days."""
+"""Selections are data: closed, never empty by accident, readable without ids, comparable without their days."""
 
 from __future__ import annotations
 

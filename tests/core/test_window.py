@@ -376,3 +376,12 @@ def test_I14_the_window_agrees_with_what_the_runs_do(
         assert deletable(window, first)
         assert all(selected(first + n * DAY) for n in (1, 40))
         assert not any(selected(first - n * DAY) for n in (1, 40) if first - n * DAY >= start)
+
+
+def test_I08_a_floor_that_ends_on_the_ceilings_own_day_is_a_conflict() -> None:
+    """Gone before the day begins and kept through the day before cannot both be: the statute prevails."""
+    world = policy(agreement(END), datasets=(invoices(),))
+    one = tenant(contract_end=date(2025, 11, 18))
+    window = look(world, invoices(), one, {"issued": date(2017, 6, 1)}, today=date(2025, 12, 1))
+    assert (window.earliest, window.latest) == (date(2026, 1, 1), date(2026, 1, 15))
+    assert len(window.conflict) == 1

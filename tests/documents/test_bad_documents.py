@@ -76,3 +76,11 @@ def test_all_problems_of_a_document_are_reported_at_once():
     assert "zoen" in whats
     assert "the key zone is missing" in whats
     assert list(caught.value.problems) == sorted(caught.value.problems)
+
+
+def test_a_secret_written_by_mistake_is_not_repeated():
+    """An address or password in the place of a reference to one stays out of the message."""
+    for written in ("geheim123", "{env: geheim123}", "{env: X, geheim123: y}", "{credential: geheim 123}"):
+        with pytest.raises(InvalidDocument) as caught:
+            load(BASES["inventory"].replace("{env: DB_URL}", written).encode())
+        assert "geheim" not in str(caught.value) + repr(caught.value.problems)

@@ -33,18 +33,19 @@ PIECES = st.sampled_from(
     ]
 )
 DOCUMENTS = st.sampled_from(sorted(BASES))
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def _answers(content: bytes) -> None:
+def _answers(content: bytes) -> bool:
+    """Read a document; true when the answer is a document or problems that can be acted on."""
     try:
         loaded, problems = load(content), ()
     except InvalidDocument as error:
         loaded, problems = None, error.problems
     lines = content.decode("utf-8", "replace").replace("\r\n", "\n").count("\n") + 1
-    assert all(1 <= problem.line <= lines + 1 and problem.column >= 1 for problem in problems)
-    assert all(problem.what and problem.fix for problem in problems)
-    assert problems or (loaded is not None and loaded.bytes == content)
+    told = all(problem.what and problem.fix for problem in problems)
+    placed = all(1 <= problem.line <= lines + 1 and problem.column >= 1 for problem in problems)
+    return told and placed and (bool(problems) or (loaded is not None and loaded.bytes == content))
 
 
 @QUICK
@@ -54,14 +55,14 @@ def _answers(content: bytes) -> None:
 @example(b"\xc2\x85")
 def test_arbitrary_bytes_are_answered(content: bytes):
     """Random bytes are refused with positions."""
-    _answers(content)
+    assert _answers(content)
 
 
 @QUICK
 @given(st.lists(PIECES, max_size=60).map("".join))
 def test_arbitrary_yaml_is_answered(text: str):
     """Random combinations of YAML's signs are refused with positions."""
-    _answers(b"lifecycle: statutes/v1\n" + text.encode())
+    assert _answers(b"lifecycle: statutes/v1\n" + text.encode())
 
 
 @QUICK
@@ -73,7 +74,7 @@ def test_mutated_documents_are_answered(kind: str, data: st.DataObject):
         at = data.draw(st.integers(0, len(text)))
         cut = data.draw(st.integers(0, 12))
         text = text[:at] + data.draw(st.one_of(PIECES, st.text(max_size=3))) + text[at + cut :]
-    _answers(text.encode("utf-8", "surrogatepass"))
+    assert _answers(text.encode("utf-8", "surrogatepass"))
 
 
 @QUICK
@@ -81,12 +82,12 @@ def test_mutated_documents_are_answered(kind: str, data: st.DataObject):
 def test_documents_cut_anywhere_are_answered(kind: str, data: st.DataObject):
     """A document that was cut off, at any byte, is read or refused."""
     content = BASES[kind].encode()
-    _answers(content[: data.draw(st.integers(0, len(content)))])
+    assert _answers(content[: data.draw(st.integers(0, len(content)))])
 
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 200_000, "{" * 200_000, "- " * 100_000, "&" * 200_000, "a: " * 80_000, "[a,[b," * 40_000],
+    ["[" * 100_000, "{" * 100_000, "- " * 100_000, "&" * 200_000, "a: " * 80_000, "[a,[b," * 40_000],
     ids=["brackets", "braces", "dashes", "anchors", "colons", "nested lists"],
 )
 def test_bombs_are_answered_without_recursion_and_in_time(text: str):

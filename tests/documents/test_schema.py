@@ -118,7 +118,7 @@ def test_changing_a_schema_changes_no_other_copy():
 
 
 def test_later_drafts_words_are_said_in_the_words_of_draft_7():
-    """What a model may come to use is translated: fixed lists, references with neighbours, values that may be absent."""
+    """What a model may come to use is translated: fixed lists, references with neighbours, absent values."""
     later = {
         "type": "array",
         "prefixItems": [

@@ -20,9 +20,9 @@ def company(story: Story) -> None:
     story.first_day = story.facts.neighbours(LEAVER, without=("access_log", "mail_log"))
     stage.say(
         f"{FIRM} (invented, like everybody here) runs customer portals for {len(PORTALS)} firms.",
-        f"Its application has written {rows:,} rows into {documents.DATABASE}: people, tickets, documents, logs, invoices.",
-        "What it promised its customers stands in the ClientPort agreement that comes with the product. Three operators",
-        "have a key pair each: nobody else can approve a deletion.",
+        f"Its application has written {rows:,} rows into {documents.DATABASE}: people, tickets, documents, logs,",
+        "invoices. What it promised its customers stands in the ClientPort agreement that comes with the product.",
+        "Three operators have a key pair each: nobody else can approve a deletion.",
     )
 
 

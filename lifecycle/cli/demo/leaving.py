@@ -19,8 +19,8 @@ def notice(story: Story) -> None:
     stage = story.stage
     stage.scene("5  A customer leaves", story.today)
     stage.say(
-        f"{LEAVER} gives notice. The agreement has no export window (§ 5(5): delete after the end), but the Data Act gives",
-        "thirty days to fetch the data. Both stand in the timeline, each with the place it comes from.",
+        f"{LEAVER} gives notice. The agreement has no export window (§ 5(5): delete after the end), but the Data Act",
+        "gives thirty days to fetch the data. Both stand in the timeline, each with the place it comes from.",
     )
     stage.run(f"tenant notice {LEAVER} --received {story.today} --ends {story.days.day(CONTRACT_ENDS)}")
     story.nights(EXPORT)
@@ -29,9 +29,7 @@ def notice(story: Story) -> None:
 def export(story: Story) -> None:
     """Deliver the export, and try to delete too early."""
     stage = story.stage
-    stage.say(
-        "", "The contract has ended. Its data is fetched; deleting it now would take it from the customer too early."
-    )
+    stage.say("The contract has ended. Its data is fetched; deleting it now would take it from the customer too early.")
     there = story.facts.of(LEAVER)
     exported = stage.run(f"export {LEAVER} -o {EXPORTS}").document
     rows = sum(number for table, number in there.items() if table != "invoices")

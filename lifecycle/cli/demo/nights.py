@@ -26,14 +26,15 @@ def first_plan(story: Story) -> None:
         "Nobody has ever deleted a log here, and the oldest are past it. A breach is shown, not hidden (exit 5).",
     )
     stage.run("status", expect=BREACHED)
-    stage.say("", "A new rule observes: the nightly run plans, counts and deletes nothing until somebody approves.")
+    stage.say("A new rule observes: the nightly run plans, counts and deletes nothing until somebody approves.")
     before = story.facts.rows()
     plan_hash = stage.run("run").document["turns"][0]["plan"]
     stage.claim("not a single row was deleted", holds=story.facts.rows() == before)
     digits = short(plan_hash)
     stage.run(f"plan show {digits}")
     stage.say(
-        f"{FIRST} reads the plan and signs its hash, with a mandate: the same rule, at most {MOST_A_NIGHT:,} rows a run.",
+        f"{FIRST} reads the plan and signs its hash, with a mandate:",
+        f"the same rule may run each night, for at most {MOST_A_NIGHT:,} rows.",
     )
     stage.run(f"approve {digits} --by {FIRST} --key {key_of(FIRST)} --mandate --most {MOST_A_NIGHT}")
     stage.run(f"apply {digits} --yes {digits}")
@@ -50,8 +51,9 @@ def routine(story: Story) -> None:
     stage = story.stage
     stage.scene("3  Nights", story.today)
     stage.say(
-        f"Now the mandate authorises each night's run. Due is what would reach {CEILING_DAYS} days within {MARGIN_DAYS} days, so that",
-        "two failed nights are not a breach. The ages are read from the database after each night, by sqlite3 alone.",
+        "Now the mandate authorises each night's run. Due is what would reach",
+        f"{CEILING_DAYS} days within {MARGIN_DAYS} days, so that a failed night is not a breach yet.",
+        "The ages are read from the database after each night, by sqlite3 alone.",
     )
     story.nights(HOLD)
 
@@ -61,8 +63,8 @@ def hold(story: Story) -> None:
     stage = story.stage
     stage.scene("4  A hold", story.today)
     stage.say(
-        f"A court wants {HELD}'s logs kept. A hold outranks a ceiling; it has a basis, a reason and a day of review, and",
-        "it is written into the store: each deletion's own transaction looks at it there.",
+        f"A court wants {HELD}'s logs kept. A hold outranks a ceiling; it has a basis, a reason and a day of review,",
+        "and it is written into the store: each deletion's own transaction looks at it there.",
     )
     review = story.today + timedelta(days=HOLD_REVIEW_DAYS)
     datasets = " ".join(f"--dataset {name}" for name in LOGS)
@@ -73,7 +75,7 @@ def hold(story: Story) -> None:
     story.nights(NOTICE)
     after = story.facts.logs_up_to(HELD, due)
     stage.claim(
-        f"that night {story.deleted[-1]} log records of the others went; all {before} due ones of {HELD} are still there",
+        f"{story.deleted[-1]} log records of the others went that night; all {before} due ones of {HELD} stayed",
         holds=before == after > 0 < story.deleted[-1],
     )
     stage.run(f"explain {HELD} {LOGS[0]} --start {due}")

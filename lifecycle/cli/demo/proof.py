@@ -34,13 +34,12 @@ def certificates(story: Story) -> None:
     stage = story.stage
     stage.scene("7  Proof", story.today)
     stage.say(
-        f"The certificate is provisional: the nightly backups still hold the rows for {BACKUP_CYCLE[1:-1]} days. Time passes once more,",
-        "up to the real present day, and the final one takes its place.",
+        f"The certificate is provisional: the nightly backups hold the rows for another {BACKUP_CYCLE[1:-1]} days.",
+        "Time passes once more, up to the real present day; then the final certificate takes its place.",
     )
     story.nights(LAST)
     story.certificates.append(stage.run(f"certificate issue {story.plan}", silent=True).document["number"])
     stage.say(
-        "",
         "A bundle holds certificate, plan, log entries and proofs. The verifier is another program: no database, no",
         f"network, no settings, only the trust file of the first day ({TRUST}).",
     )
@@ -52,7 +51,7 @@ def certificates(story: Story) -> None:
     stage.verify(str(bundles[-1]), TRUST, expect=VALID, lines=REPORT_LINES)
     forged = HANDED_OVER / "forged.zip"
     place = _flip(bundles[-1], forged)
-    stage.say("", f"One byte of a copy is flipped (byte {place:,}):")
+    stage.say(f"One byte of a copy is flipped (byte {place:,}):")
     stage.verify(str(forged), TRUST, expect=INVALID, lines=2)
 
 
@@ -77,7 +76,8 @@ def left(story: Story, folder: Path) -> None:
         holds=facts.neighbours(LEAVER, without=("access_log", "mail_log")) == story.first_day,
     )
     stage.claim(
-        f"in {len(story.oldest)} nights no log record grew older than {max(story.oldest)} days (ceiling {CEILING_DAYS})",
+        f"in {len(story.oldest)} nights no log record outside the hold grew older than {max(story.oldest)} days"
+        f" (ceiling {CEILING_DAYS})",
         holds=len(story.oldest) == LAST and max(story.oldest) < CEILING_DAYS,
     )
     stage.show(Page().line().line(f"The deployment is yours now, with the real clock:  cd {folder}", "head"))

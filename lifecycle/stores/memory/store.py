@@ -87,7 +87,7 @@ class MemoryStore:
         self._failpoint = failpoint
         self._clock: Clock = clock or SystemClock()
         self._references = tuple(references)
-        self._target = _Target() if beside is None else beside._target
+        self._target: _Target = _Target() if beside is None else beside._target
         self._lock = self._target.lock
 
     # ---- what is there ----
@@ -425,6 +425,11 @@ class MemoryStore:
         dataset = self._dataset(bound.selection.dataset)
         orphans = sum(self._orphans(d, dataset) for d in self._datasets.values() if d.tenant.path)
         return Residue(len(rows), orphans, self._oldest(bound, rows), self.oddities(dataset.id, bound))
+
+    def population(self, dataset: str) -> int:
+        """Count every row of the dataset."""
+        declared = self._dataset(dataset)
+        return sum(all(true_of(c, row) for c in declared.only) for row in self.tables[declared.table])
 
     def _orphans(self, child: Dataset, dataset: Dataset) -> int:
         hops = child.tenant.path

@@ -10,8 +10,19 @@ from sqlalchemy.sql.selectable import FromClause
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import TimeColumn
-from lifecycle.core.selection import AllOf, AnyOf, Before, Bound, Condition, GroupScope, IsNull, Not, OneOf
-from lifecycle.core.selection import TenantScope, WholeScope
+from lifecycle.core.selection import (
+    AllOf,
+    AnyOf,
+    Before,
+    Bound,
+    Condition,
+    GroupScope,
+    IsNull,
+    Not,
+    OneOf,
+    TenantScope,
+    WholeScope,
+)
 from lifecycle.stores.sql.catalogue import Shape, World, clause_of, word_of
 from lifecycle.stores.sql.dialects import Dialect, Truth, Typed
 

@@ -8,6 +8,8 @@ from datetime import date
 from lifecycle.core.inventory import TimeColumn
 
 _TIME = r"^[12]\d{3}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):?[0-5]\d)?)?$"
+_CALENDAR = "'0001-01-03' AND '9999-12-29'"
+"""Days that every client can read; infinity and what lies before Christ are not believable anyway."""
 _AWARE = r"(Z|[+-]\d\d:?\d\d)$"
 
 
@@ -22,21 +24,21 @@ class PostgresqlFresh:
         """SQL of the local day, NULL where there is none."""
         at = _quoted(zone)
         if time.encoding == "date":
-            return f"CASE WHEN isfinite({column}) THEN {column} END"
+            return f"CASE WHEN {column} BETWEEN {_CALENDAR} THEN {column} END"
         if time.encoding in {"epoch-s", "epoch-ms"}:
             seconds = f"{column} / 1000.0" if time.encoding == "epoch-ms" else f"{column}::numeric"
             # Beyond these the server's calendar ends; nothing there is believable anyway.
-            return f"CASE WHEN {column}::numeric BETWEEN -1e11 AND 2e14 THEN {self._epoch_day(seconds, at)} END"
+            return f"CASE WHEN {column}::numeric BETWEEN -6e13 AND 2e14 THEN {self._epoch_day(seconds, at)} END"
         if time.encoding == "iso-text":
             return self._text_day(f'({column}::text COLLATE "C")', time, at)
         home = time.zone if time.encoding == "local" else "UTC"
         instant = column if word.endswith("with time zone") else f"({column} AT TIME ZONE {_quoted(home or 'UTC')})"
-        return f"CASE WHEN isfinite({column}) THEN ({instant} AT TIME ZONE {at})::date END"
+        return f"CASE WHEN {column} BETWEEN {_CALENDAR} THEN ({instant} AT TIME ZONE {at})::date END"
 
     @staticmethod
     def _epoch_day(seconds: str, at: str) -> str:
         return (
-            f"(SELECT CASE WHEN e.s BETWEEN -2e9 AND 2e11 THEN "
+            f"(SELECT CASE WHEN e.s BETWEEN -6e10 AND 2e11 THEN "
             f"((timestamptz 'epoch' + e.s * interval '1 second') AT TIME ZONE {at})::date END "
             f"FROM (SELECT floor({seconds}) AS s) AS e)"
         )
@@ -67,7 +69,7 @@ class PostgresqlFresh:
     def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
         """Numbers as numbers, truths as truths, everything else as text."""
         if isinstance(value, bool):
-            return f"{column} = ({bind(str(value))}::text)::boolean"
+            return f"{column} = CAST({bind(str(value))} AS boolean)"
         if isinstance(value, int):
-            return f"{column} = ({bind(str(value))}::text)::numeric"
-        return f"{self.text(column, word)} = {bind(value)}::text"
+            return f"{column} = CAST({bind(str(value))} AS numeric)"
+        return f"{self.text(column, word)} = CAST({bind(value)} AS text)"

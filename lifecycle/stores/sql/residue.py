@@ -6,7 +6,6 @@ server's own calendar or in Python, and compared as a day; tenants are compared 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, assert_never
@@ -16,8 +15,19 @@ from sqlalchemy.engine import Connection
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
-from lifecycle.core.selection import AllOf, AnyOf, Before, Bound, Condition, GroupScope, IsNull, Not, OneOf
-from lifecycle.core.selection import TenantScope, WholeScope
+from lifecycle.core.selection import (
+    AllOf,
+    AnyOf,
+    Before,
+    Bound,
+    Condition,
+    GroupScope,
+    IsNull,
+    Not,
+    OneOf,
+    TenantScope,
+    WholeScope,
+)
 from lifecycle.ports.store import Oddities, Residue, Table
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Fresh
@@ -28,12 +38,15 @@ from lifecycle.stores.sql.tables import OurTables
 class Text:
     """SQL text under construction, with its bound values."""
 
-    quoter: Callable[[str], str]
+    quote: str
     values: dict[str, Any] = field(default_factory=dict)
 
     def name(self, *parts: str | None) -> str:
         """Quote an identifier, always; a colon in it is no parameter."""
-        return ".".join(self.quoter(part).replace(":", "\\:") for part in parts if part is not None)
+        return ".".join(self._quoted(part) for part in parts if part is not None)
+
+    def _quoted(self, part: str) -> str:
+        return self.quote + part.replace(self.quote, self.quote * 2).replace(":", "\\:") + self.quote
 
     def value(self, value: object) -> str:
         """Bind a value."""
@@ -60,8 +73,7 @@ class Look:
 
     def text(self) -> Text:
         """Begin a query."""
-        preparer = self.connection.dialect.identifier_preparer
-        return Text(preparer.quote_identifier)
+        return Text(self.connection.dialect.identifier_preparer.initial_quote)
 
     def source(self, text: Text, shape: Shape) -> str:
         """The table as `r`, and its tenant path as outer joins."""

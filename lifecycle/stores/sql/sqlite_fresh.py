@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from lifecycle.core.inventory import TimeColumn
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DECIMALS = 6
+_FIRST_ODD_OFFSET = timedelta(hours=15)
 _SHORTEST_TIME = len("2000-01-01 00:00")
 
 
@@ -40,6 +42,11 @@ class SqliteFresh:
     def _text_day(value: object, time: TimeColumn, zone: str) -> date | None:
         if not isinstance(value, str) or not value.isascii() or value[4:5] != "-" or value[7:8] != "-":
             return None
+        if (
+            value[0] not in "12"
+            or len(value.partition(".")[2].rstrip("Z").split("+")[0].split("-")[0]) > _MOST_DECIMALS
+        ):
+            return None
         dated, rest = date.fromisoformat(value[:10]), value[10:]
         if not rest:
             return dated if time.encoding in {"date", "iso-text"} else None
@@ -48,6 +55,9 @@ class SqliteFresh:
         if odd or time.encoding == "date" or len(value) < _SHORTEST_TIME:
             return None
         moment = datetime.fromisoformat(value)
+        shift = moment.utcoffset() or timedelta(0)
+        if abs(shift) >= _FIRST_ODD_OFFSET or (rest[-3] in "+-" and not rest.endswith("Z")):
+            return None
         if moment.tzinfo is None:
             home = ZoneInfo(time.zone) if time.zone and time.encoding != "utc" else UTC
             # An hour that exists twice counts as the second: later, so kept longer.

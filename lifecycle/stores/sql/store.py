@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -36,6 +37,7 @@ from lifecycle.ports.store import (
 )
 from lifecycle.stores.sql import (
     apply,
+    contested,
     export,
     inspect,
     order,
@@ -44,6 +46,7 @@ from lifecycle.stores.sql import (
     residue,
     schema,
     select,
+    survivors,
     tables,
     walk,
 )
@@ -264,7 +267,9 @@ class SqlStore:
         if bound.selection.dataset != dataset:
             raise Refused("the selection is one of another dataset", guard="dataset")
         with self._connect() as connection:
-            return select.oddities(connection, self.dialect, self._known(connection), bound)
+            world = self._known(connection)
+            seen = select.oddities(connection, self.dialect, world, bound)
+            return replace(seen, contested=contested.count(connection, self.dialect, world, bound))
 
     @translated
     def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
@@ -284,12 +289,23 @@ class SqlStore:
     @translated
     def residue(self, bound: Bound) -> Residue:
         """Look again, on a connection made for this look."""
+        with self._fresh() as (connection, world):
+            return residue.look(connection, self.dialect.fresh(), self.dialect.ours, world, bound)
+
+    @translated
+    def population(self, dataset: str) -> int:
+        """Count everything, on a connection made for this look."""
+        with self._fresh() as (connection, world):
+            return survivors.population(connection, self.dialect.fresh(), self.dialect.ours, world, dataset)
+
+    @contextmanager
+    def _fresh(self) -> Iterator[tuple[Connection, World]]:
+        """A connection of its own and a catalogue read over it: nothing that the executor has seen."""
         engine = self.dialect.engine(self._url, pooled=False)
         try:
             with engine.connect() as connection:
                 catalogue = self.dialect.catalogue(connection)
-                world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
-                return residue.look(connection, self.dialect.fresh(), self.dialect.ours, world, bound)
+                yield connection, world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
         finally:
             engine.dispose()
 

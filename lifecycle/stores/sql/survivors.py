@@ -1,0 +1,29 @@
+"""How many rows a dataset has in all, whoever they belong to: what receipts are weighed against afterwards.
+
+A look for what is left cannot see a deletion of too much; a count of everything can. It belongs to the verifier and
+shares nothing with what deletes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from lifecycle.core.selection import Bound, Selection, WholeScope
+from lifecycle.stores.sql.catalogue import World
+from lifecycle.stores.sql.dialects import Fresh
+from lifecycle.stores.sql.residue import Look
+from lifecycle.stores.sql.tables import OurTables
+
+
+def population(connection: Connection, fresh: Fresh, ours: OurTables, world: World, dataset: str) -> int:
+    """Count the rows of the dataset's table, restricted only as the inventory restricts the dataset itself."""
+    everything = Bound(Selection(dataset=dataset, scope=WholeScope()))
+    question = Look(connection, fresh, ours, world, everything)
+    text = question.text()
+    table = question.shape.table
+    where = " AND ".join(["1 = 1", *question.own(text)])
+    query = f"SELECT count(*) FROM {text.name(table.schema, table.name)} AS r WHERE {where}"  # noqa: S608
+    row: Any = text.run(connection, query).one()
+    return int(row[0])
