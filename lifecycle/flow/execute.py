@@ -32,6 +32,7 @@ from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
 from lifecycle.flow.verify import check_level, job_of, verify
+from lifecycle.flow.weighing import weigh_before
 from lifecycle.ports.state import Transaction
 from lifecycle.ports.store import Batch, Cut, Fence, Json, Receipt, Store
 
@@ -147,6 +148,7 @@ def _start(run: _Run) -> None:
     run.fences = {name: deployment.stores[name].fence() for name in names}
     if run.state.started is None:
         _check_counts(run)
+        weigh_before(deployment, plan, run.job)
         raise_mark(deployment, now)
         accept_documents(deployment)
         event = JobStarted(

@@ -14,6 +14,7 @@ from lifecycle.core.offboarding import Timeline, timeline
 from lifecycle.core.tenant import Tenant
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.exporting import returned_on
 from lifecycle.flow.journal import write
 
 GONE = frozenset({"deleting", "deleted", "remainder", "closed"})
@@ -140,7 +141,8 @@ def move(deployment: Deployment, tenant: Tenant, state: str) -> Tenant:
 def view(deployment: Deployment, tenant: Tenant) -> Offboarding:
     """Return the dates that follow from the tenant's agreement and its contract's end."""
     today = today_of(deployment, tenant)
-    line = timeline(deployment.policy, effective(deployment.policy, tenant), tenant, today)
+    bound = effective(deployment.policy, tenant)
+    line = timeline(deployment.policy, bound, tenant, today, returned_on=returned_on(deployment, tenant))
     return Offboarding(tenant, deployment.alias(tenant.id), line)
 
 

@@ -16,6 +16,7 @@ from lifecycle.flow.coverage import complete
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint, read_job, record
 from lifecycle.flow.plans import read_plan
+from lifecycle.flow.weighing import weigh_after
 from lifecycle.ports.store import Residue
 
 VERIFIER = "residue-v1"
@@ -41,8 +42,12 @@ def job_of(plan_hash: str) -> str:
 
 
 def verify(deployment: Deployment, plan_hash: str) -> Verified:
-    """Look at every step of a plan again, log what was found, and return it."""
+    """Look at every step of a plan again, weigh its receipts, log what was found, and return it.
+
+    Raises Refused (guards `survivors`, `unreceipted`) when the job took what it should not have; nothing is verified then.
+    """
     plan = read_plan(deployment, plan_hash)
+    weigh_after(deployment, plan, read_job(deployment, job_of(plan_hash)))
     verified = look(deployment, plan, plan.steps, job_of(plan_hash))
     _log(deployment, plan, plan_hash, verified)
     checkpoint(deployment)

@@ -248,3 +248,39 @@ def test_the_documents_of_a_deployment_are_checked_as_it_reads_them(cli: Cli) ->
     problem = cli.json("validate", str(cli.folder), code=2)["problems"][0]
     assert problem["file"].endswith("inventory.yaml")
     assert "category" in problem["what"]
+
+
+def test_a_key_that_others_can_read_signs_nothing(cli: Cli) -> None:
+    """Mode 0644 on a private key is a finding, not a habit."""
+    plan = cli.json("plan", "server-logs")["plans"][0]["hash"]
+    (cli.folder / "op-one.pem").chmod(0o644)
+    ended = cli("approve", plan, "--by", "op-one", "--key", cli.key("op-one"), code=2)
+    assert "0600" in ended.err
+
+
+def test_coverage_and_doctor_fail_on_what_nobody_declared(cli: Cli) -> None:
+    """An unclassified table and column are gaps; a store that was never prepared is what doctor finds."""
+    import sqlite3
+
+    with sqlite3.connect(cli.folder / "portal.sqlite") as connection:
+        connection.execute("CREATE TABLE shadow (id INTEGER PRIMARY KEY, email TEXT)")
+        connection.execute("ALTER TABLE ticket ADD COLUMN phone TEXT")
+    connection.close()
+    gaps = cli.json("coverage", code=1)["gaps"]
+    assert {(gap["kind"], gap["table"], gap["column"]) for gap in gaps} == {
+        ("undeclared-table", "shadow", None),
+        ("undeclared-column", "ticket", "phone"),
+    }
+    assert "2 gaps in 1 store." in cli("coverage", code=1).out
+
+
+def test_an_unprepared_store_is_found_and_nothing_is_planned(tmp_path: Path) -> None:
+    """doctor says what to run; plan refuses."""
+    from tests.cli.world import begun
+
+    fresh = begun(tmp_path / "portal")
+    found = fresh.json("doctor", code=1)["findings"]
+    assert [finding["code"] for finding in found] == ["unprepared"]
+    assert "store prepare" in found[0]["fix"]
+    fresh("tenant", "add", STAYS, "--agreement", "clientport")
+    fresh("plan", "server-logs", code=4)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from click.testing import CliRunner
+
+from lifecycle.cli.app import root
+from lifecycle.cli.session import Session
+from lifecycle.wiring.deployment import Options
 from tests.cli.world import LEAVES, STAYS, begun, deployed
 
 if TYPE_CHECKING:
@@ -77,3 +82,31 @@ def test_a_person_confirms_an_offboarding_by_the_tenants_id_only(tmp_path: Path)
     ended = cli("apply", plan, code=2)
     assert "--yes HASH" in ended.err
     assert cli.rows("access_log", STAYS) == 20
+
+
+def test_ctrl_c_between_the_change_and_its_receipt_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Interrupted inside a batch: 130, the batch is rolled back, the same command goes on to the planned count."""
+    cli = deployed(tmp_path / "portal")
+    plan = cli.json("plan", "server-logs")["plans"][0]["hash"]
+    cli.signed(plan, "op-one")
+    reached: list[str] = []
+
+    def press(name: str) -> None:
+        reached.append(name)
+        if name == "batch.changed":
+            raise KeyboardInterrupt
+
+    session = Session(folder=str(cli.folder), options=Options(clock=cli.clock, failpoint=press))
+    result = CliRunner().invoke(root, ["apply", plan, "--yes", plan], obj=session)
+    assert (result.exit_code, "batch.changed" in reached) == (130, True)
+    assert "Traceback" not in result.output
+    assert cli.rows("access_log", STAYS) == 20
+    assert cli.json("apply", plan, "--yes", plan) == {
+        "hash": plan,
+        "job": "j-" + plan[7:31],
+        "outcome": "done",
+        "deleted": 22,
+        "clean": True,
+    }
+    assert cli.json("apply", plan, "--yes", plan)["deleted"] == 22, "again: the same job, nothing new"
+    assert cli.rows("access_log", STAYS) == 9

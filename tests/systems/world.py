@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -187,7 +187,7 @@ class Company:
         with zipfile.ZipFile(folder / exported.file) as archive:
             names = [one for one in archive.namelist() if one.endswith(".jsonl")]
             found = {Path(one).stem: [json.loads(row) for row in archive.read(one).splitlines()] for one in names}
-        return {stem.removeprefix(f"{self.folder.name}-"): rows for stem, rows in found.items()}
+        return {stem.partition("-")[2]: rows for stem, rows in found.items()}  # 001-tickets
 
     def certify(self, planned: Planned) -> dict[str, Any]:
         """Issue a certificate and let the offline verifier judge its bundle; return what a reader learns from it."""
@@ -274,6 +274,3 @@ def local_days(moments: list[str]) -> list[date]:
 def midnight(day: date) -> datetime:
     """Return the instant at which a day begins in Berlin."""
     return start_of_day(day, "Europe/Berlin")
-
-
-Choice = Literal["delete", "return"]

@@ -1,0 +1,132 @@
+"""Weighing: did a job take more than was due? Receipts against counts that the executor had no hand in (I35).
+
+Looking for what is left cannot see what should have stayed. So fresh eyes count before the first batch what is due and
+how many rows there are, and again at the end: receipts that exceed what went of the due rows, while rows that had to
+stay became fewer, are a deletion of too much. Before anything is changed, the executor's own count must not exceed the
+fresh one either.
+
+What it cannot see: too much deleted without a receipt, or hidden by as many rows inserted meanwhile, or in a job during
+which holds changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from lifecycle.core.errors import Refused
+from lifecycle.core.job import Job
+from lifecycle.core.plan import Delete, Plan, Step
+from lifecycle.evidence import canonical
+from lifecycle.flow.binding import bind
+from lifecycle.flow.controls import log_refusal
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.journal import checkpoint
+
+LOOKS = 3
+"""How often two counts are taken again before a difference counts: the application writes between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One dataset at one moment: rows in all, rows due by the job's steps, and the version of its store's holds."""
+
+    rows: int
+    due: int
+    holds: int
+
+    @property
+    def staying(self) -> int:
+        """Return how many rows the job must not touch."""
+        return self.rows - self.due
+
+
+def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
+    """Compare the executor's counts with fresh ones, and remember the fresh ones for the end.
+
+    Raises Refused (guard `second-opinion`) when the executor would select more than fresh eyes find due.
+    """
+    for step in plan.steps:
+        _second_opinion(deployment, step)
+    weights = {dataset: asdict(_weight(deployment, steps)) for dataset, steps in _by_dataset(plan).items()}
+    with deployment.state.transaction() as tx:
+        tx.put("job", _name(job), canonical.encode(weights))
+
+
+def weigh_after(deployment: Deployment, plan: Plan, job: Job) -> None:
+    """Compare receipts with what went, once: a later look could not tell the application's own deletions apart.
+
+    Raises Refused: guard `survivors` when rows went that had to stay, `unreceipted` when rows went and no receipt says so.
+    """
+    body = deployment.state.get("job", _name(job.id))
+    if body is None or job.open:
+        return
+    before = {dataset: Weight(**weight) for dataset, weight in json.loads(body).items()}
+    for dataset, steps in _by_dataset(plan).items():
+        refusal = _compare(job, dataset, steps, before[dataset], _weight(deployment, steps))
+        if refusal is not None:
+            log_refusal(deployment, refusal, rule=plan.rule, job=job.id)
+            checkpoint(deployment)
+            raise refusal
+    with deployment.state.transaction() as tx:
+        tx.remove("job", _name(job.id))
+
+
+def _name(job: str) -> str:
+    return f"{job}/before"
+
+
+def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
+    found: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        if isinstance(step.action, Delete):
+            found.setdefault(step.dataset, []).append(step)
+    return found
+
+
+def _second_opinion(deployment: Deployment, step: Step) -> None:
+    store, bound = deployment.stores[step.store], bind(deployment, step.selection)
+    for _ in range(LOOKS):
+        fresh = store.residue(bound).items
+        counted = store.count(bound).items
+        if counted <= fresh:
+            return
+    raise Refused(
+        f"step {step.id} ({step.dataset}) selects {counted} items, an independent count finds {fresh} due",
+        guard="second-opinion",
+        advice="Nothing was changed. Report this with the plan's file: one of two query builders is wrong.",
+    )
+
+
+def _weight(deployment: Deployment, steps: Iterable[Step]) -> Weight:
+    """Count all rows before the due ones: rows inserted in between then excuse, they never accuse."""
+    known = list(steps)
+    store = deployment.stores[known[0].store]
+    rows = store.population(known[0].dataset)
+    # A parent may become due when its last child goes: whether one is left decides nothing here.
+    free = [step.selection.model_copy(update={"unreferenced_by": ()}) for step in known]
+    due = sum(store.residue(bind(deployment, selection)).items for selection in free)
+    return Weight(rows, due, store.fence().hold_version)
+
+
+def _compare(job: Job, dataset: str, steps: Iterable[Step], before: Weight, after: Weight) -> Refused | None:
+    if before.holds != after.holds:
+        return None
+    done = [job.progress(step.id) for step in steps]
+    receipted, went = sum(progress.done for progress in done), before.due - after.due
+    lost = before.staying - after.staying
+    wrong = min(receipted - went, lost)
+    if wrong > 0:
+        return Refused(
+            f"{wrong} rows of {dataset} went that were not due",
+            guard="survivors",
+            advice="Stop with `lifecycle stop`; the receipts' sealed lists name the rows. Restore them, then report.",
+        )
+    if not receipted and went + min(0, lost) > 0 and any(progress.batches for progress in done):
+        return Refused(
+            f"{went} due rows of {dataset} went, and no receipt names one",
+            guard="unreceipted",
+            advice="Find out who deleted them; the job gets no certificate. Plan again for what is left.",
+        )
+    return None
