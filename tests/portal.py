@@ -136,7 +136,7 @@ def create_application(url: str, now: datetime, *, logs: int = 40) -> None:
         for table, rows in application_rows(now, logs=logs).items():
             marks = ", ".join([mark] * len(rows[0]))
             cursor = connection.cursor()
-            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - our own table names
+            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
 
 def application_rows(now: datetime, *, logs: int = 40) -> dict[str, list[tuple[Any, ...]]]:

@@ -23,7 +23,7 @@ def command(session: Session) -> None:
     page = Page()
     if found:
         page.line(
-            f"{words.count(fatal, 'finding')} that forbid plans, {len(found) - fatal} worth knowing.",
+            f"{words.count(fatal, 'finding')} in the way of plans, {len(found) - fatal} worth knowing.",
             "bad" if fatal else "warn",
         )
     else:

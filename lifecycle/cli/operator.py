@@ -40,11 +40,18 @@ def list_(session: Session) -> None:
 @pass_session
 def new(session: Session, name: str, key: Path) -> None:
     """Make a key pair: the private half into FILE, the public half into the operators file."""
+    from lifecycle.core.errors import InvalidDocument
+    from lifecycle.evidence.errors import EvidenceError
     from lifecycle.evidence.keys import SigningKey
     from lifecycle.wiring.creation import add_operator
 
     pair = SigningKey.generate()
-    pair.save(key)
+    try:
+        pair.save(key)
+    except EvidenceError as error:
+        raise InvalidDocument(
+            str(error), advice="Name a file that is not there yet; keys are never replaced."
+        ) from None
     try:
         added = add_operator(session.path, name, pair.public, session.today())
     except BaseException:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from heapq import nlargest
 from pathlib import Path
 
 from lifecycle.cli import words
+from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, LifecycleError
+from lifecycle.core.mandate import Mandate
 from lifecycle.core.operator import Readings
 from lifecycle.core.period import Period
 from lifecycle.core.plan import Plan
@@ -69,10 +73,11 @@ def find(deployment: Deployment, text: str) -> Facts:
     return of(deployment, plans.read_plan(deployment, plan_hash), plan_hash)
 
 
-def every(deployment: Deployment) -> list[Facts]:
-    """Return all stored plans, the latest first."""
-    found = [of(deployment, plans.parse_plan(body, name), name) for name, body in deployment.state.items("plan")]
-    return sorted(found, key=lambda fact: fact.plan.created_at, reverse=True)
+def latest(deployment: Deployment, most: int) -> list[Facts]:
+    """Return the latest stored plans, at most so many: a rule that only observes leaves one a day."""
+    found = ((name, plans.parse_plan(body, name)) for name, body in deployment.state.items("plan"))
+    chosen = nlargest(most, found, key=lambda pair: (pair[1].created_at, pair[0]))
+    return [of(deployment, plan, name) for name, plan in chosen]
 
 
 def of(deployment: Deployment, plan: Plan, plan_hash: str) -> Facts:
@@ -82,7 +87,7 @@ def of(deployment: Deployment, plan: Plan, plan_hash: str) -> Facts:
     state = str(
         job.outcome or ("running" if job.started is not None else "expired" if now > plan.start_by else "planned")
     )
-    mandate = approve.live_mandate(deployment, plan, now.date()) if state == "planned" else None
+    mandate = _mandate(deployment, plan, now) if state == "planned" else None
     return Facts(
         plan=plan,
         hash=plan_hash,
@@ -121,6 +126,15 @@ def _resolve(deployment: Deployment, name: str) -> tuple[str, str]:
         what = "no agreement has such a rule" if not having else "several agreements have a rule of that name"
         raise InvalidDocument(what, advice="`lifecycle status` lists the rules; write AGREEMENT/RULE.")
     return having.pop(), name
+
+
+def _mandate(deployment: Deployment, plan: Plan, now: datetime) -> Mandate | None:
+    """Return the mandate that covers the plan today, in the agreement's zone; None once its version is gone."""
+    try:
+        zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
+    except KeyError:
+        return None
+    return approve.live_mandate(deployment, plan, local_date(now, zone))
 
 
 def _periods(deployment: Deployment, plan: Plan) -> dict[str, str]:

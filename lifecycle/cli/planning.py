@@ -31,11 +31,12 @@ plan show 1a2b3c4d"""
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Also write the plan's exact bytes to this file.")
 @click.option("--items", is_flag=True, help="Also list keys of the rows, the first hundred of each step.")
 @click.option("--list", "listing", is_flag=True, help="List the plans of this deployment.")
+@click.option("--last", type=click.IntRange(min=1), default=50, show_default=True, help="How many plans to list.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 10 when the plan would change something.")
 @pass_session
 def command(
     session: Session, words: tuple[str, ...], tenant: str | None, by: str | None, output: Path | None, items: bool,
-    listing: bool, detailed_exitcode: bool,
+    listing: bool, last: int, detailed_exitcode: bool,
 ) -> None:  # fmt: skip
     """Plan what is due: a rule, all rules, or an ended tenant. Nothing is changed; the plan waits for its approval."""
     from lifecycle.cli import plan_facts as facts
@@ -48,7 +49,7 @@ def command(
         raise click.UsageError("a file holds one plan: name a rule or a tenant")
     with session.open() as deployment:
         if listing:
-            found = facts.every(deployment)
+            found = facts.latest(deployment, last)
             session.show({"plans": [view.short_document(fact) for fact in found]}, view.listing(found))
             return
         made, errors = (

@@ -80,7 +80,9 @@ class Unknown(LifecycleError):
 class Corrupt(LifecycleError):
     """Own state or evidence contradicts itself; the process must not go on."""
 
-    default_advice = "Stop. Keep state and checkpoint as they are, restore the state from backup, and find out who wrote."
+    default_advice = (
+        "Stop. Keep state and checkpoint as they are, restore the state from backup, and find out who wrote."
+    )
 
 
 class CeilingBreached(LifecycleError):

@@ -78,7 +78,7 @@ def _step_template(step: Step) -> dict[str, Any]:
 
 def _distinct(templates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     distinct: list[dict[str, Any]] = []
-    for template in templates:
-        if template not in distinct:
-            distinct.append(template)
+    for one in templates:
+        if one not in distinct:
+            distinct.append(one)
     return sorted(distinct, key=repr)

@@ -33,8 +33,8 @@ from lifecycle.flow.plans import plan_bytes, read_plan
 from lifecycle.flow.verify import VERIFIER, job_of
 
 LIMITS = (
-    "States what was found in the named stores at the time of verification; replicas, caches and copies that the "
-    "inventory does not declare are outside it.",
+    "States what was found in the named stores when they were verified; copies that the inventory does not declare, "
+    + "replicas and caches among them, are outside it.",
     "Free pages, write-ahead logs and dead row versions of a database are overwritten by its own maintenance.",
     "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
 )
@@ -43,7 +43,7 @@ COUNT_OF = {"delete": "deleted", "anonymise": "anonymised", "detach": "changed"}
 
 
 class Certificate(Value):
-    """A certificate at rest: what it is about, and the exact bytes of its envelope (base64 is the bundle's business)."""
+    """A certificate at rest: what it is about, and the exact text of its envelope."""
 
     id: Identifier
     number: Identifier

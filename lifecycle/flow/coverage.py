@@ -1,4 +1,4 @@
-"""Coverage: what exists in the stores against what the inventory declares. What is undeclared is a gap, never ignored."""
+"""Coverage: what exists in the stores against what the inventory declares. What is undeclared is a gap."""
 
 from __future__ import annotations
 
@@ -39,10 +39,8 @@ def compare(inventory: Inventory, store: str, catalogue: Catalogue) -> list[Gap]
         if not datasets and not _not_personal(inventory, store, table):
             found.append(Gap(store, "undeclared-table", table.schema, table.name))
         found.extend(_columns(store, table, datasets))
-    for dataset in inventory.in_store(store):
-        if catalogue.table(dataset.schema_, dataset.table) is None:
-            found.append(Gap(store, "missing-table", dataset.schema_, dataset.table))
-    return found
+    missing = [d for d in inventory.in_store(store) if catalogue.table(d.schema_, d.table) is None]
+    return found + [Gap(store, "missing-table", dataset.schema_, dataset.table) for dataset in missing]
 
 
 def _columns(store: str, table: Table, datasets: list[Dataset]) -> list[Gap]:

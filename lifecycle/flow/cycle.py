@@ -1,4 +1,4 @@
-"""One tick: everything due that is already authorised, each rule on its own, one failure never stopping another (I27)."""
+"""One tick: everything due that is already authorised, each rule on its own: no failure stops another (I27)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Limits:
     late_share: float = 0.01
     late_least: int = 100
     late_passes: int = 2
-    first_batch: int = 1_000
+    first_batch: int = 5_000
     least_batch: int = 500
     most_batch: int = 50_000
     aim_seconds: float = 0.35

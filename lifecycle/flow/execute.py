@@ -230,7 +230,7 @@ def _walk(run: _Run) -> Outcome:
     for _, group in groupby(ordered, key=lambda step: step.level):
         steps = list(group)
         left += sum(_carry_out(run, step) for step in steps)
-        if not check_level(run.deployment, run.plan, steps):
+        if not check_level(run.deployment, steps):
             return "partial"
     return "partial" if left else "done"
 

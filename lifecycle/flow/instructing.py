@@ -56,7 +56,7 @@ def receive(deployment: Deployment, tenant: Tenant, given: Given, *, recorded_by
         raise Refused(
             f"instruction {name}: the register does not name this person as authorised; it is recorded as rejected",
             guard="not-authorised",
-            advice="Tell the tenant's authorised persons; a change of persons is recorded with `lifecycle tenant import`.",
+            advice="Tell the tenant's authorised persons; `lifecycle tenant import` records a change of persons.",
         )
     return instruction
 

@@ -19,7 +19,7 @@ from lifecycle.ports.store import Counted, Oddities
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a scan saw of one obligation. `overdue`: items that outlived their ceiling; `deadline`: of the oldest left."""
+    """What a scan saw of one obligation. `overdue`: items past their ceiling; `deadline`: of the oldest left."""
 
     obligation: Obligation
     due: Counted

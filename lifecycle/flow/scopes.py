@@ -19,7 +19,7 @@ def tenants(deployment: Deployment) -> list[Tenant]:
 
 
 def resolution(deployment: Deployment, now: datetime) -> Resolution:
-    """Return what binds which groups on the local day of each agreement's zone, and what could not be resolved (I27)."""
+    """Return what binds which groups on each zone's local day, and what could not be resolved (I27)."""
     return resolve(deployment.policy, tenants(deployment), now, deployment.limits.margin_days)
 
 

@@ -44,7 +44,7 @@ def job_of(plan_hash: str) -> str:
 def verify(deployment: Deployment, plan_hash: str) -> Verified:
     """Look at every step of a plan again, weigh its receipts, log what was found, and return it.
 
-    Raises Refused (guards `survivors`, `unreceipted`) when the job took what it should not have; nothing is verified then.
+    Raises Refused (guards `survivors`, `unreceipted`) when the job took what it should not have: nothing is verified.
     """
     plan = read_plan(deployment, plan_hash)
     weigh_after(deployment, plan, read_job(deployment, job_of(plan_hash)))
@@ -63,7 +63,7 @@ def look(deployment: Deployment, plan: Plan, steps: Sequence[Step], job: str) ->
     return Verified(found, unknown, covered)
 
 
-def check_level(deployment: Deployment, plan: Plan, steps: Sequence[Step]) -> bool:
+def check_level(deployment: Deployment, steps: Sequence[Step]) -> bool:
     """Count path datasets again before their parents' level starts: afterwards the path is gone and would say 0.
 
     Returns False, after logging what is left, when a parent must not be touched yet.

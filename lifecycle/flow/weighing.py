@@ -2,8 +2,8 @@
 
 Looking for what is left cannot see what should have stayed. So fresh eyes count before the first batch what is due and
 how many rows there are, and again at the end: receipts that exceed what went of the due rows, while rows that had to
-stay became fewer, are a deletion of too much. Before anything is changed, the executor's own count must not exceed the
-fresh one either.
+stay became fewer, are a deletion of too much. Before anything is changed, the executor's own count must equal the
+fresh one.
 
 What it cannot see: too much deleted without a receipt, or hidden by as many rows inserted meanwhile, or in a job during
 which holds changed.
@@ -45,7 +45,7 @@ class Weight:
 def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
     """Compare the executor's counts with fresh ones, and remember the fresh ones for the end.
 
-    Raises Refused (guard `second-opinion`) when the executor would select more than fresh eyes find due.
+    Raises Refused (guard `second-opinion`) when the executor would select another number than fresh eyes find due.
     """
     for step in plan.steps:
         _second_opinion(deployment, step)
@@ -57,7 +57,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
 def weigh_after(deployment: Deployment, plan: Plan, job: Job) -> None:
     """Compare receipts with what went, once: a later look could not tell the application's own deletions apart.
 
-    Raises Refused: guard `survivors` when rows went that had to stay, `unreceipted` when rows went and no receipt says so.
+    Raises Refused: guard `survivors` when rows went that had to stay, `unreceipted` when no receipt names those that went.
     """
     body = deployment.state.get("job", _name(job.id))
     if body is None or job.open:
@@ -87,10 +87,10 @@ def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
 
 def _second_opinion(deployment: Deployment, step: Step) -> None:
     store, bound = deployment.stores[step.store], bind(deployment, step.selection)
+    fresh, counted = store.residue(bound).items, 0
     for _ in range(LOOKS):
-        fresh = store.residue(bound).items
-        counted = store.count(bound).items
-        if counted <= fresh:
+        earlier, counted, fresh = fresh, store.count(bound).items, store.residue(bound).items
+        if min(earlier, fresh) <= counted <= max(earlier, fresh):
             return
     raise Refused(
         f"step {step.id} ({step.dataset}) selects {counted} items, an independent count finds {fresh} due",

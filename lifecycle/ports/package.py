@@ -45,6 +45,8 @@ class PackageWriter(Protocol):
     """Writes a package whole or not at all."""
 
     def __call__(self, path: Path, datasets: Iterable[ExportDataset], *, name: str, created_at: datetime) -> Manifest:
-        """Stream the datasets into one file. Raises Refused (guard `foreign-row`) and leaves nothing when a row is not
-        the tenant's; Transient when the file cannot be written.
+        """Stream the datasets into one file.
+
+        Raises Refused (guard `foreign-row`) and leaves nothing when a row is not the tenant's; Transient when the file
+        cannot be written.
         """

@@ -1,4 +1,4 @@
-"""The seam every store implements. Only `apply` changes data; `prepare`, `fence` and the register mirrors change our tables.
+"""The seam every store implements. Only `apply` changes data; `prepare`, fence and mirrors change our tables.
 
 Promises that hold for every method: no personal data in results or errors beyond keys handed to the caller in memory;
 `Transient` when the server did not answer as it should and nothing was changed; `Refused` when a guard inside the store
@@ -45,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key of `table`: its columns reference `to_table`'s. `on_delete` in upper case, `NO ACTION` by default."""
+    """A foreign key of `table`: its columns reference `to_table`'s. `on_delete` in upper case."""
 
     schema: str | None
     table: str
@@ -88,7 +88,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What doctor or a plan found about a dataset: `code` is stable, `fix` says what to do. `fatal` refuses the plan."""
+    """What doctor or a plan found about a dataset: `fix` says what to do; `fatal` refuses the plan."""
 
     code: str
     store: str
@@ -240,7 +240,7 @@ class Store(Protocol):
         """Return every relation the server shows our role, our own tables left out; one query, whatever the size."""
 
     def used_schema(self, datasets: Sequence[str]) -> str:
-        """Return the `sha256:` hash over columns, keys, types, inbound foreign keys, triggers and RLS of these datasets."""
+        """Return the `sha256:` hash over columns, keys, types, inbound keys, triggers and RLS of these datasets."""
 
     def inspect(self, datasets: Sequence[str]) -> list[Finding]:
         """Return what forbids or endangers a plan over these datasets (I11), each with what to do."""
@@ -297,7 +297,7 @@ class Store(Protocol):
         """Mark receipts as covered by a checkpoint of our log."""
 
     def residue(self, bound: Bound) -> Residue:
-        """Count again on another connection by another query builder, ignoring nothing that deletion could have hidden."""
+        """Count again on another connection by another query builder, blind to nothing that deletion could hide."""
 
     def population(self, dataset: str) -> int:
         """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`."""

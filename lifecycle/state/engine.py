@@ -46,7 +46,7 @@ def parse(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The cause may quote a password.
         raise InvalidDocument("the state URL is no URL", advice=_URL_ADVICE) from None
     backend = parsed.drivername.partition("+")[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import lifecycle
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.operator import OperatorKey, OperatorsFile
-from lifecycle.documents import load_operators
-from lifecycle.evidence.keys import VerifyKey
+from lifecycle.documents import load, load_operators
+from lifecycle.evidence.errors import EvidenceError
+from lifecycle.evidence.keys import VerifyKey, check_key_name
 from lifecycle.state import open_state
 from lifecycle.wiring import keys
 from lifecycle.wiring.deployment import SETTINGS_FILE, read_settings, state_url
@@ -41,16 +42,18 @@ def example_policies() -> Path:
 def create(folder: Path, *, deployment: str, origin: str, agreements: tuple[str, ...] = ()) -> None:
     """Make a deployment's folder with keys, settings, an empty operators file, statutes and the named agreements.
 
-    Raises InvalidDocument when the folder has a deployment already.
+    Raises InvalidDocument when the folder has a deployment already, or a name cannot be used; then nothing is made.
     """
     if (folder / SETTINGS_FILE).exists():
         msg = f"{folder.name}/ has a deployment already"
         raise InvalidDocument(msg, advice="Use another folder; nothing is ever replaced.")
+    source = example_policies()
+    settings = _settings(deployment, origin)
+    _check_agreements(source, agreements)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys.create(folder / "keys")
-    replace(folder / SETTINGS_FILE, SETTINGS.format(deployment=deployment, origin=origin).encode())
+    replace(folder / SETTINGS_FILE, settings)
     write_operators(folder / "operators.yaml", OperatorsFile(lifecycle="operators/v1"))
-    source = example_policies()
     for part in ("statutes", "agreements"):
         (folder / "policies" / part).mkdir(parents=True, exist_ok=True)
     for statute in sorted((source / "statutes").glob("*.yaml")):
@@ -59,6 +62,26 @@ def create(folder: Path, *, deployment: str, origin: str, agreements: tuple[str,
     for name in agreements:
         shutil.copyfile(source / "agreements" / f"{name}.yaml", folder / "policies" / "agreements" / f"{name}.yaml")
     create_state(folder)
+
+
+def _settings(deployment: str, origin: str) -> bytes:
+    """Return the settings file, read once by the strict loader. Raises InvalidDocument."""
+    try:
+        check_key_name(origin)
+    except EvidenceError as error:
+        msg = f"the origin cannot name a log: {error}"
+        raise InvalidDocument(msg, advice="Write a domain and a path, such as lifecycle.example.com/log.") from None
+    content = SETTINGS.format(deployment=deployment, origin=origin).encode()
+    load(content, "settings", file=SETTINGS_FILE)
+    return content
+
+
+def _check_agreements(source: Path, agreements: tuple[str, ...]) -> None:
+    known = sorted(path.stem for path in (source / "agreements").glob("*.yaml"))
+    for name in agreements:
+        if name not in known:
+            msg = f"no agreement {name!r} comes with the product"
+            raise InvalidDocument(msg, advice=f"Name one of {', '.join(known)}, or none and write your own.")
 
 
 def create_state(folder: Path) -> None:

@@ -20,7 +20,7 @@ BYTES = 32
 def create(folder: Path) -> Keys:
     """Make a new set of keys; an existing file is never replaced. Raises InvalidDocument when one is there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)
+    folder.chmod(0o700)
     try:
         for name in SIGNING:
             SigningKey.generate().save(folder / f"{name}.pem")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
-from lifecycle.core.errors import Refused
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.inventory import Dataset, StoreEntry
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint
@@ -30,10 +33,12 @@ def open_store(
     """Return the store of an inventory entry.
 
     Raises:
+        InvalidDocument: the address is none.
         Refused: its kind, a tenancy or a reference of its datasets validates but is not built yet.
     """
     _refuse_unbuilt(entry, datasets)
     if entry.kind == "sql":
+        _refuse_no_address(entry, url)
         return SqlStore(entry.id, url, datasets, deployment=deployment, failpoint=failpoint, clock=clock)
     for point in entry_points(group=ENTRY_POINT):
         if point.name == entry.kind:
@@ -44,6 +49,15 @@ def open_store(
         guard="not-built",
         advice="Take the store out of this deployment's inventory, or install a package that serves the kind.",
     )
+
+
+def _refuse_no_address(entry: StoreEntry, url: str) -> None:
+    """Raise InvalidDocument without the address: it may hold a password, and so may the parser's error."""
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        msg = f"store {entry.id}: what stands where its address is read from is no database address"
+        raise InvalidDocument(msg, advice="Write postgresql://USER@HOST/DATABASE or sqlite:///PATH.") from None
 
 
 def _refuse_unbuilt(entry: StoreEntry, datasets: Sequence[Dataset]) -> None:

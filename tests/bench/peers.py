@@ -1,4 +1,4 @@
-"""What people run instead: one raw DELETE, ids fetched and deleted, OFFSET paging, and our own loop without evidence."""
+"""What people run instead: one raw DELETE, ids fetched and deleted, OFFSET paging, our loop without evidence."""
 
 from __future__ import annotations
 

@@ -153,6 +153,7 @@ BAD = [
     ("operator", "add", "op-nine", "--public-key", "short"),
     ("operator", "add", "Op Nine", "--public-key", "short"),
     ("operator", "remove", "nobody"),
+    ("operator", "new", "op-nine", "--key", "{folder}/op-one.pem"),
     ("verify", "no-such.bundle", "--trust", "no-such.yaml"),
     ("init", "{folder}", "--deployment", "portal", "--origin", "lifecycle.example.com/x"),
     ("nonsense",),
@@ -206,6 +207,11 @@ def test_a_signature_counts_once_and_never_the_authors(cli: Cli) -> None:
         code = 0 if len(guards) == 2 else 4
         ended = cli("approve", plan, "--by", operator, "--key", cli.key(key), "--json", code=code)
         guards.append(ended.json.get("error", {}).get("guard"))
+    leaving = {"--on": "2026-04-30", "--choice": "delete"}
+    cli("tenant", "end", LEAVES, *(part for pair in leaving.items() for part in pair))
+    whole = cli.json("plan", "--tenant", LEAVES)["plans"][0]["hash"]
+    signer = ("--by", "op-one", "--key", cli.key("op-one"))
+    assert cli.json("approve", whole, *signer, "--mandate", code=4)["error"]["guard"] == "mandate-kind"
     assert guards == ["author-approves", "wrong-key", None, "same-key"]
 
 
@@ -232,6 +238,7 @@ def test_status_answers_in_its_first_line_and_by_exit_code(cli: Cli) -> None:
     cli.signed(plan, "op-one")
     cli("apply", plan, "--yes", plan)
     assert cli.json("status")["answer"] == "kept"
+    assert cli("plan", "--detailed-exitcode").out == "Nothing is due: there is nothing to plan.\n"
     cli("stop", "--by", "op-one")
     assert "stopped" in cli("status").out.splitlines()[1]
     assert cli.json("run", code=4)["error"]["guard"] == "stopped"
@@ -284,3 +291,58 @@ def test_an_unprepared_store_is_found_and_nothing_is_planned(tmp_path: Path) -> 
     assert "store prepare" in found[0]["fix"]
     fresh("tenant", "add", STAYS, "--agreement", "clientport")
     fresh("plan", "server-logs", code=4)
+
+
+SECRET = "S3CRETpassword"
+ADDRESSES = [
+    (f"nonsense {SECRET}", 2),
+    (f"postgresql://user:{SECRET}@127.0.0.1:port/db", 2),
+    (f"postgresql://user:{SECRET}@127.0.0.1:1/db", 1),
+    (f"postgresql://user:{SECRET}@127.0.0.1:1", 1),
+    (f"oracle://user:{SECRET}@127.0.0.1/db", 4),
+    (f"sqlite:////no/such/{SECRET}.db", 1),
+]
+
+
+@pytest.mark.parametrize(("address", "code"), ADDRESSES)
+def test_a_wrong_address_is_told_without_showing_it(tmp_path: Path, address: str, code: int) -> None:
+    """No database, a bad port, nobody there, a kind that is not built: in words, and the password stays inside."""
+    from tests.cli.world import begun
+
+    fresh = begun(tmp_path / "portal")
+    (fresh.folder / "main.url").write_text(address + "\n")
+    for line in (("doctor",), ("doctor", "--json")):
+        ended = fresh(*line, code=code)
+        assert SECRET not in ended.all
+        assert "internal error" not in ended.err
+    fresh("tenant", "add", STAYS, "--agreement", "clientport")
+
+
+def test_init_with_names_that_cannot_be_used_makes_nothing(tmp_path: Path) -> None:
+    """An unknown agreement, an origin that cannot sign, a deployment that is no name: nothing is written."""
+    cli, folder = Cli(tmp_path), tmp_path / "new"
+    good = ("--deployment", "portal", "--origin", "lifecycle.example.com/x")
+    cli("init", str(folder), *good, "--agreement", "no-such-agreement", code=2)
+    cli("init", str(folder), "--deployment", "portal", "--origin", "two words", code=2)
+    cli("init", str(folder), "--deployment", "portal", "--origin", "*alias", code=2)
+    cli("init", str(folder), "--deployment", "Portal Ltd", "--origin", "lifecycle.example.com/x", code=2)
+    assert not folder.exists()
+    cli("init", str(folder), *good)
+    assert (folder / "keys").stat().st_mode & 0o777 == 0o700
+    assert {key.stat().st_mode & 0o777 for key in (folder / "keys").iterdir()} == {0o600}
+
+
+def test_wrong_settings_are_told_with_line_and_column(cli: Cli) -> None:
+    """A cap as a string and an unknown key: both at once."""
+    file = cli.folder / "lifecycle.yaml"
+    file.write_text(file.read_text() + "limits: {most_items: '5'}\nbogus: 1\n")
+    lines = cli("status", code=2).err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["lifecycle.yaml", "lifecycle.yaml"]
+    assert "whole number" in lines[0]
+
+
+def test_a_history_without_its_outside_checkpoint_runs_nothing(cli: Cli) -> None:
+    """What could have been rewritten is not believed."""
+    (cli.folder / "checkpoint").unlink()
+    for line in (("status",), ("run",), ("tenant", "list"), ("evidence", "verify-log")):
+        assert "checkpoint outside the database is missing" in cli(*line, code=1).err

@@ -42,7 +42,7 @@ def company(folder: Path, agreement: str) -> Cli:
 
 
 def test_parking_reminder_shows_the_controllers_figure_and_the_operators_reading(tmp_path: Path) -> None:
-    """Bookings go after the controller's six months plus the reading of "without delay"; logs after the clause's 90 days."""
+    """Bookings go after the controller's six months plus a reading; logs after the 90 days of the clause."""
     cli = company(tmp_path / "d", "parking-reminder")
     cli("tenant", "add", "k1", "--agreement", "parking-reminder", "--parameter", "booking_retention=P6M")
     shown = cli("explain", "k1").out

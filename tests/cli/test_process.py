@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,3 +136,31 @@ def test_no_colour_reaches_a_pipe(real: Cli) -> None:
     shown = real.process("tenant", "list").out
     assert "\x1b" not in shown
     assert any(line.startswith(LEAVES) for line in shown.splitlines())
+
+
+def test_an_offboarding_is_confirmed_by_the_tenants_own_id(tmp_path: Path) -> None:
+    """The id is asked for, not shown: whoever types it knows whose data it is."""
+    now = SystemClock().now().replace(microsecond=0)
+    cli = deployed(tmp_path / "portal", now)
+    cli("tenant", "end", LEAVES, "--on", (now.date() - timedelta(days=40)).isoformat(), "--choice", "delete")
+    plan = cli.json("plan", "--tenant", LEAVES)["plans"][0]["hash"]
+    cli.signed(plan, "op-one", "op-two")
+    code, _, shown = at_a_terminal(cli, plan[7:15].encode(), "apply", plan)
+    assert (code, cli.rows("ticket", LEAVES)) == (4, 5)
+    assert LEAVES not in shown
+    assert at_a_terminal(cli, LEAVES.encode(), "apply", plan)[0] == 0
+    assert cli.rows("ticket", LEAVES) == 0
+
+
+def test_the_shell_completes_verbs(real: Cli) -> None:
+    """The script of `completion` asks the command itself."""
+    words = {"_LIFECYCLE_COMPLETE": "bash_complete", "COMP_WORDS": "lifecycle st", "COMP_CWORD": "1"}
+    done = real.process(env={**os.environ, **words})
+    assert {line.split(",")[-1] for line in done.out.split()} == {"store", "status", "stop"}
+
+
+def test_a_poor_terminal_gets_escapes_instead_of_an_error(real: Cli) -> None:
+    """An ASCII-only output shows arrows and umlauts as escapes."""
+    done = real.process("explain", LEAVES, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.code == 0
+    assert "\\u2192 before" in done.out

@@ -97,8 +97,8 @@ class Template:
             yield world
 
 
-def _prepare_of(world: portal.World) -> Any:  # noqa: ANN401 - a unit of work
-    def prepare(deployment: Any) -> None:  # noqa: ANN401
+def _prepare_of(world: portal.World) -> Any:
+    def prepare(deployment: Any) -> None:
         del deployment
         work.prepare(world)
 
@@ -131,7 +131,7 @@ def main() -> int:
 
 
 def _cases(template: Template, *, sample: bool, full: bool) -> Iterator[Case]:
-    """Yield the cases of a store from one undisturbed run's hits; a failpoint that is never hit is a case that fails."""
+    """Yield the cases of a store from one undisturbed run's hits; one that is never hit is a case that fails."""
     with template.copy("baseline") as world:
         hits = _must(spawn(world, _run)).answer["hits"]
     for place, name in enumerate(NAMES):
@@ -149,7 +149,7 @@ def _cuts(*, sample: bool, full: bool) -> Iterator[Cut]:
                 yield Cut(pattern, when, nth)
 
 
-def _run(deployment: Any) -> None:  # noqa: ANN401
+def _run(deployment: Any) -> None:
     work.run(deployment)
 
 
@@ -171,7 +171,7 @@ def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]
     with template.copy(f"cut-{cut.pattern.replace(' ', '')}-{cut.when}-{cut.nth}", prepared=False) as world:
         parts = urlsplit(world.url)
         command = [sys.executable, "-m", "tests.faults.proxy", str(parts.hostname), str(parts.port)]
-        proxy = subprocess.Popen(  # noqa: S603 - our own module
+        proxy = subprocess.Popen(
             [*command, cut.pattern, cut.when, str(cut.nth)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:

@@ -34,13 +34,13 @@ class Verdict:
         return not (self.over_deleted or self.left or self.outside_receipts or self.doubled or self.named_but_there)
 
 
-def read(rows_of: Any) -> dict[str, dict[Any, tuple[Any, ...]]]:  # noqa: ANN401 - a function from SQL to rows
+def read(rows_of: Any) -> dict[str, dict[Any, tuple[Any, ...]]]:
     """Read every table by primary key."""
-    return {table: {row[0]: row for row in rows_of(f"SELECT * FROM {table}")} for table in TABLES}  # noqa: S608
+    return {table: {row[0]: row for row in rows_of(f"SELECT * FROM {table}")} for table in TABLES}
 
 
 def expected(before: dict[str, dict[Any, tuple[Any, ...]]], leaver: str, now: datetime) -> set[Key]:
-    """Return what must go: every tenant's logs whose ninety days end within the margin, and all of the leaver's rows."""
+    """Return what must go: logs whose ninety days end within the margin, and all of the leaver's rows."""
     today = now.astimezone(ZONE).date()
     gone: set[Key] = set()
     for key, row in before["access_log"].items():

@@ -32,7 +32,12 @@ class Ended:
 
 
 def spawn(
-    world: World, work: Callable[[Deployment], Any], *, name: str = "*", nth: int = 0, interrupt: signal.Signals = signal.SIGKILL
+    world: World,
+    work: Callable[[Deployment], Any],
+    *,
+    name: str = "*",
+    nth: int = 0,
+    interrupt: signal.Signals = signal.SIGKILL,
 ) -> Ended:
     """Run the work in a new process, and end that process at the nth hit of a failpoint."""
     tell_read, tell_write = os.pipe()

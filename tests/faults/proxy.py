@@ -1,8 +1,8 @@
 """A TCP proxy that cuts a PostgreSQL connection before a statement reaches the server, or after it took effect.
 
 `python -m tests.faults.proxy HOST PORT PATTERN before|after NTH` prints its port, passes everything on until it reads a
-line, then counts, and prints `cut` once it has cut. It only imports the standard library. PATTERN is looked for in what the client sends; with `COMMIT` only transactions that
-wrote a receipt count.
+line, then counts, and prints `cut` once it has cut. It only imports the standard library. PATTERN is looked for in what
+the client sends; with `COMMIT` only transactions that wrote a receipt count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Cutter:
         self.armed = threading.Event()
         self.lock = threading.Lock()
 
-    def matches(self, data: bytes, wrote_receipt: bool) -> bool:  # noqa: FBT001 - one fact
+    def matches(self, data: bytes, wrote_receipt: bool) -> bool:
         """Count a message; True for the one to cut at."""
         if not self.armed.is_set() or self.pattern not in data or (self.pattern == b"COMMIT" and not wrote_receipt):
             return False

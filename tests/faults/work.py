@@ -17,7 +17,6 @@ from lifecycle.stores.sql.keys import open_keys
 from tests import portal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from lifecycle.flow.deployment import Deployment
@@ -122,5 +121,3 @@ def _verdicts(deployment: Deployment) -> list[str]:
     believed = Trust.parse((deployment.folder / "trust.json").read_bytes())
     bundles = [certify.bundle(deployment, certificate) for certificate in certify.certificates(deployment)]
     return [verify(bundle, believed).verdict for bundle in bundles]
-
-

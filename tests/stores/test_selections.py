@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases are read as tables
 """One selection, two databases, three readings: SQL, the verifier's SQL, and a plain filter that is written here.
 
 The filter shares no code with the product: it reads Python values with the standard library and decides row by row.
@@ -175,7 +176,7 @@ def read_text(text):
     ):
         return None
     micros = int(fraction.ljust(6, "0")) if dot else 0
-    moment = datetime(day.year, day.month, day.day, *map(int, pieces), micros)
+    moment = datetime(day.year, day.month, day.day, *map(int, pieces), micros)  # noqa: DTZ001 - no zone was written
     return (moment - offset).replace(tzinfo=UTC) if aware else moment
 
 

@@ -286,4 +286,22 @@ PARKING_REMINDER = _application(
 """,
 )
 
+LOGS_ONLY = _application(
+    "parking-reminder",
+    "n8n",
+    "[]",
+    """
+    CREATE TABLE sms_journal (id INTEGER PRIMARY KEY, site TEXT NOT NULL, at INTEGER NOT NULL);
+    CREATE TABLE executions (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL);
+    CREATE INDEX journal_at ON sms_journal (at);
+    CREATE INDEX executions_started ON executions (started_at);
+    """,
+    """\
+  - {id: sms-journal, store: db, table: sms_journal, category: dispatch-log, key: [id],
+     tenant: {by: column, column: site}, times: {collection: {column: at, encoding: epoch-s}}, export: false}
+  - {id: executions, store: db, table: executions, category: system-log, key: [id],
+     tenant: {by: none}, times: {collection: {column: started_at, encoding: iso-text}}, export: false}
+""",
+)
+
 ALL = (CLIENTPORT, PLANURO, VERTRIEBSKRAFTWERK, NEXCORE, PARKING_REMINDER)

@@ -33,7 +33,9 @@ def _furnish(portal: Company, name: str, base: int, now: datetime) -> None:
     portal.write("portals", (name, f"Portal {name}", utc(now - timedelta(days=800))))
     portal.write("portal_users", *((base + i, name, f"user{base + i}@example.com") for i in range(3)))
     portal.write("credentials", *((base + i, "argon2") for i in range(3)))
-    portal.write("tickets", *((base + i, name, base + i % 3, "Subject", utc(now - timedelta(days=i))) for i in range(6)))
+    portal.write(
+        "tickets", *((base + i, name, base + i % 3, "Subject", utc(now - timedelta(days=i))) for i in range(6))
+    )
     portal.write("comments", *((base + i, base + i // 2, "Body") for i in range(12)))
     portal.write("request_log", *((base + i, name, "192.0.2.1", utc(now - timedelta(days=10 * i))) for i in range(13)))
     portal.write("invoices", *((f"{name}-{year}", name, f"{year}-03-04") for year in range(2016, 2027)))

@@ -6,7 +6,6 @@ The machinery only; the stories state the facts. What is left in the application
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import zipfile
 from contextlib import closing, contextmanager
@@ -123,6 +122,14 @@ class Company:
     def turns(self) -> list[Turn]:
         """Let the nightly run take its turn."""
         return cycle.tick(self.line)
+
+    def nights(self, after: date, until: date) -> None:
+        """Let each night after that day run, through the night of `until`; nothing may be refused or fail."""
+        day = after
+        while day < until:
+            day += timedelta(days=1)
+            self.go(day)
+            assert {result for _, result in self.tick()} <= {"applied", "partial", "observing", "idle"}
 
     # ---- people
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli.demo import beginning, leaving, nights, proof
+from lifecycle.cli.demo import beginning, leaving, left, nights, proof
 from lifecycle.cli.demo.application import Application
 from lifecycle.cli.demo.calendar import Days
 from lifecycle.cli.demo.documents import DATABASE
@@ -27,6 +27,7 @@ SCENES = (
     leaving.export,
     leaving.deletion,
     proof.certificates,
+    left.look,
 )
 
 
@@ -43,7 +44,7 @@ def play(session: Session, folder: Path) -> tuple[dict[str, Any], bool]:
     try:
         for scene in SCENES:
             scene(story)
-        proof.left(story, folder)
+        left.tour(story, folder)
     except Broken:
         stage.say("The demo ends here.")
     held = bool(stage.claims) and not stage.broken

@@ -45,6 +45,7 @@ def local_day(value: Any, time: TimeColumn, zone: str) -> date | None:
 
 
 def true_of(condition: Condition, row: Row) -> bool:
+    """Decide a condition; two-valued."""
     match condition:
         case OneOf():
             value = row[condition.column]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any, assert_never
 
 from lifecycle.core.errors import Refused
@@ -87,7 +88,7 @@ class MemoryStore:
         self._failpoint = failpoint
         self._clock: Clock = clock or SystemClock()
         self._references = tuple(references)
-        self._target: _Target = _Target() if beside is None else beside._target
+        self._target: _Target = _Target() if beside is None else beside._target  # noqa: SLF001 - our own kind
         self._lock = self._target.lock
 
     # ---- what is there ----
@@ -127,7 +128,7 @@ class MemoryStore:
         edges = {(ref.table, ref.to_table) for ref in self._references}
         for dataset in self._datasets.values():
             tables = [dataset.table, *(hop.table for hop in dataset.tenant.path)]
-            edges |= set(zip(tables, tables[1:], strict=False))
+            edges |= set(pairwise(tables))
         waiting, found = list(datasets), list[tuple[str, ...]]()
         while waiting:
             places = {self._dataset(name).table for name in waiting}

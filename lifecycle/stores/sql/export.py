@@ -36,7 +36,8 @@ def export(connection: Connection, dialect: Dialect, world: World, dataset: str,
             names.append(TENANT)
             expressions.append(selected.compiler.tenant().expression)
     query = sa.select(*(e.label(f"x{n}") for n, e in enumerate(expressions))).select_from(selected.source)
-    query = query.where(*selected.where(respect_holds=False)).order_by(*(key.expression for key in selected.keys()))
+    order = [column.expression for column in selected.keys()]  # noqa: SIM118 - no mapping
+    query = query.where(*selected.where(respect_holds=False)).order_by(*order)
     dialect.snapshot(connection)
     with dialect.stream(connection, query) as rows:
         yield Rows(tuple(names), index, rows)

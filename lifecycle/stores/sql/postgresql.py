@@ -142,7 +142,9 @@ class PostgresqlDialect(PostgresqlTypes):
 
     def catalogue(self, connection: Connection) -> Catalogue:
         """Read pg_catalog."""
-        return postgresql_catalogue.read(connection, SCHEMA)
+        return postgresql_catalogue.read(
+            connection, SCHEMA, [table.name for table in self.ours.metadata.tables.values()]
+        )
 
     def default_schema(self, connection: Connection) -> str | None:
         """Return the first schema of the search path that exists and is not ours (a role may be named like it)."""

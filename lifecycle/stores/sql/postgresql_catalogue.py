@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from sqlalchemy.engine import Connection
@@ -12,7 +13,8 @@ from lifecycle.stores.sql.postgresql_types import LOOSE
 
 _KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "view", "f": "foreign"}
 _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-_OTHERS = "n.nspname <> %(ours)s AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"
+_OTHERS = "NOT (n.nspname = %(ours)s AND c.relname = ANY(%(names)s)) "
+_OTHERS += "AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"
 
 _TABLES = f"""
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, greatest(c.reltuples, 0)::bigint,
@@ -23,7 +25,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, greatest(c.reltuples, 0)::b
   EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OTHERS} ORDER BY n.nspname, c.relname
-"""
+"""  # noqa: S608 - constants only
 _COLUMNS = f"""
 SELECT a.attrelid, a.attname,
   CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE format_type(a.atttypid, a.atttypmod) END,
@@ -33,7 +35,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_type
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OTHERS}
 ORDER BY a.attrelid, a.attnum
-"""
+"""  # noqa: S608 - constants only
 _NAMES = """
 (SELECT array_agg(a.attname::text ORDER BY u.place) FROM unnest({keys}) WITH ORDINALITY AS u(number, place)
  JOIN pg_catalog.pg_attribute a ON a.attrelid = {table} AND a.attnum = u.number)
@@ -46,7 +48,7 @@ FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_class f ON f.oid = k.confrelid LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
 WHERE k.contype IN ('p', 'f') AND {_OTHERS} ORDER BY k.conrelid, k.conname
-"""
+"""  # noqa: S608 - constants only
 _INDEXES = f"""
 SELECT i.indrelid, {_NAMES.format(keys="i.indkey::int2[]", table="i.indrelid")}
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
@@ -54,36 +56,37 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam
 WHERE i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' AND i.indkey[0] <> 0 AND {_OTHERS}
 ORDER BY i.indrelid, i.indexrelid
-"""
+"""  # noqa: S608 - constants only
 _TRIGGERS = f"""
 SELECT t.tgrelid, t.tgname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND {_OTHERS}
 UNION ALL
 SELECT r.ev_class, r.rulename FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND {_OTHERS} ORDER BY 1, 2
-"""
+"""  # noqa: S608 - constants only
 _POLICIES = f"""
 SELECT p.polrelid, p.polpermissive, p.polcmd::text, pg_get_expr(p.polqual, p.polrelid)
 FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE (p.polroles = '{{0}}' OR EXISTS (SELECT FROM unnest(p.polroles) AS g(oid) WHERE pg_has_role(g.oid, 'USAGE')))
 AND {_OTHERS}
-"""
+"""  # noqa: S608 - constants only
 
 
-def read(connection: Connection, ours: str) -> Catalogue:
-    """Return every relation that our role is shown, our own schema left out."""
+def read(connection: Connection, ours: str, names: Sequence[str]) -> Catalogue:
+    """Return every relation that our role is shown, our own tables left out."""
+    binds = {"ours": ours, "names": list(names)}
 
     def grouped(query: str) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = defaultdict(list)
-        for row in connection.exec_driver_sql(query, {"ours": ours}):
+        for row in connection.exec_driver_sql(query, binds):
             found[row[0]].append(row)
         return found
 
     columns, constraints, indexes = grouped(_COLUMNS), grouped(_CONSTRAINTS), grouped(_INDEXES)
     triggers, policies = grouped(_TRIGGERS), grouped(_POLICIES)
     tables = []
-    for oid, schema, name, kind, estimate, security, inherits in connection.exec_driver_sql(_TABLES, {"ours": ours}):
+    for oid, schema, name, kind, estimate, security, inherits in connection.exec_driver_sql(_TABLES, binds):
         leads = tuple(tuple(row[1]) for row in indexes[oid] if row[1])
         primary = next((tuple(row[2]) for row in constraints[oid] if row[1] == "p"), ())
         tables.append(

@@ -26,9 +26,9 @@ class PostgresqlFresh:
         if time.encoding == "date":
             return f"CASE WHEN {column} BETWEEN {_CALENDAR} THEN {column} END"
         if time.encoding in {"epoch-s", "epoch-ms"}:
-            seconds = f"{column} / 1000.0" if time.encoding == "epoch-ms" else f"{column}::numeric"
+            seconds = f"({column} / 1000.0)" if time.encoding == "epoch-ms" else f"{column}::numeric"
             # Beyond these the server's calendar ends; nothing there is believable anyway.
-            return f"CASE WHEN {column}::numeric BETWEEN -6e13 AND 2e14 THEN {self._epoch_day(seconds, at)} END"
+            return self._epoch_day(seconds, at)
         if time.encoding == "iso-text":
             return self._text_day(f'({column}::text COLLATE "C")', time, at)
         home = time.zone if time.encoding == "local" else "UTC"
@@ -37,11 +37,9 @@ class PostgresqlFresh:
 
     @staticmethod
     def _epoch_day(seconds: str, at: str) -> str:
-        return (
-            f"(SELECT CASE WHEN e.s BETWEEN -6e10 AND 2e11 THEN "
-            f"((timestamptz 'epoch' + e.s * interval '1 second') AT TIME ZONE {at})::date END "
-            f"FROM (SELECT floor({seconds}) AS s) AS e)"
-        )
+        # NULL outside the calendar; `floor` because a day begins with its first millisecond.
+        moment = f"(timestamptz 'epoch' + floor({seconds}) * interval '1 second')"
+        return f"CASE WHEN {seconds} BETWEEN -6e10 AND 2e11 THEN ({moment} AT TIME ZONE {at})::date END"
 
     @staticmethod
     def _text_day(column: str, time: TimeColumn, at: str) -> str:
@@ -50,8 +48,8 @@ class PostgresqlFresh:
         real = f"substr({column}, 6, 2) BETWEEN '01' AND '12' AND substr({column}, 9, 2) BETWEEN '01' AND '31'"
         home = _quoted(time.zone or "UTC")
         return (
-            f"CASE WHEN {column} ~ '{_TIME}' THEN CASE WHEN {real} THEN CASE WHEN substr({column}, 9, 2)::int <= {last} "
-            f"THEN CASE WHEN length({column}) = 10 THEN {column}::date "
+            f"CASE WHEN {column} ~ '{_TIME}' THEN CASE WHEN {real} THEN "
+            f"CASE WHEN substr({column}, 9, 2)::int <= {last} THEN CASE WHEN length({column}) = 10 THEN {column}::date "
             f"WHEN {column} ~ '{_AWARE}' THEN ({column}::timestamptz AT TIME ZONE {at})::date "
             f"ELSE (({column}::timestamp AT TIME ZONE {home}) AT TIME ZONE {at})::date END END END END"
         )

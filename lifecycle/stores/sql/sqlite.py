@@ -105,7 +105,7 @@ class SqliteDialect:
         connection.exec_driver_sql("BEGIN")
 
     def settle(self, connection: Connection) -> None:
-        """Copy the WAL back and truncate it: deleted rows would stay readable in it (I32). Busy readers may prevent it."""
+        """Copy the WAL back and truncate it: deleted rows would stay readable in it (I32); a reader may prevent it."""
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def facts(self, connection: Connection) -> Facts:
@@ -130,7 +130,7 @@ class SqliteDialect:
         return None
 
     def fits_time(self, word: str, time: TimeColumn) -> bool:
-        """Any declared type may hold anything; numbers in a text column would be compared as text, so they are refused."""
+        """Any type may hold anything; numbers in a text column would be compared as text, so they are refused."""
         kind = affinity(word)
         return kind != "text" if time.encoding in {"epoch-s", "epoch-ms"} else kind not in {"integer", "real"}
 

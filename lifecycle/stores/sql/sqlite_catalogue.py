@@ -46,8 +46,8 @@ def read(connection: Connection, prefix: str) -> Catalogue:
     triggers = _grouped(connection, _TRIGGERS)
     foreign = _foreign_keys(connection, primary, indexed)
     known = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'").scalar_one()
-    sizes = connection.exec_driver_sql(_ESTIMATES).all() if known else []
-    estimates: dict[str, int] = {name: rows for name, rows in sizes}
+    sizes: list[Any] = list(connection.exec_driver_sql(_ESTIMATES)) if known else []
+    estimates: dict[str, int] = {row[0]: row[1] for row in sizes}
     return Catalogue(
         tuple(
             Table(

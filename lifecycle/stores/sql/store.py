@@ -376,7 +376,7 @@ class SqlStore:
 
     @translated
     def void(self, batch_id: str) -> Receipt:
-        """Close an intent. Waits for a transaction that has the same receipt open; Transient when that takes too long."""
+        """Close an intent. Waits for a transaction that has the receipt open; Transient when that takes too long."""
         with self._writing() as connection:
             self._fence(connection)
             return receipts.void(connection, self.dialect.ours, batch_id)

@@ -1,0 +1,74 @@
+"""A deployment of the product beside the ticket system, operated as a person would: by its command line alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = Path(sys.executable).with_name("lifecycle")
+ADDRESS = "HELPDESK_DATABASE"
+OPERATORS = ("op-one", "op-two", "op-three")
+SUPPLEMENT = "helpdesk-sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """One deployment in `folder`, whose store is the database at `url`."""
+
+    folder: Path
+    url: str
+
+    def init(self, *more: str) -> dict[str, Any]:
+        """Start the deployment; with `--from` its inventory is drafted."""
+        named = ["--deployment", "helpdesk", "--origin", "lifecycle.example.com/helpdesk", "--agreement", "clientport"]
+        return self.run("init", str(self.folder), *named, *more)
+
+    def review(self) -> None:
+        """Put the reviewed inventory and the operator's own supplement in place, and enrol three operators."""
+        shutil.copyfile(HERE / "inventory.yaml", self.folder / "inventory.yaml")
+        shutil.copyfile(HERE / "sessions.yaml", self.folder / "policies" / "agreements" / f"{SUPPLEMENT}.yaml")
+        for name in OPERATORS:
+            self.run("operator", "new", name, "--key", str(self._key(name)))
+
+    def enrol(self, firms: dict[int, str]) -> None:
+        """Register a tenant for each queue, by its number."""
+        lines = ["lifecycle: tenants/v1", "tenants:"]
+        for number, firm in firms.items():
+            bound = f"agreement: clientport, individual: {SUPPLEMENT}, contract_start: 2020-01-01"
+            lines.append(f'  - {{id: "{number}", {bound}, firm: {json.dumps(firm)}}}')
+        register = self.folder / "register.yaml"
+        register.write_text("\n".join(lines) + "\n")
+        self.run("tenant", "import", str(register))
+
+    def sign(self, plan: str, *operators: str, mandate: bool = False) -> None:
+        """Approve a plan with each operator's key."""
+        for name in operators:
+            more = ["--mandate"] if mandate else []
+            self.run("approve", plan, "--by", name, "--key", str(self._key(name)), *more)
+
+    def carry_out(self, plan: str) -> dict[str, Any]:
+        """Apply an approved plan, confirmed by its hash."""
+        return self.run("apply", plan, "--yes", plan)
+
+    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """Run one command in a process of its own and return its JSON; its exit code must be `code`."""
+        done = self.process(*words)
+        assert done.returncode == code, f"{' '.join(words[:2])}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def process(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one command in a process of its own; the address reaches it by its environment only."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("LIFECYCLE", "PYTHON"))}
+        environment = ours | {ADDRESS: self.url, "LIFECYCLE_DIR": str(self.folder)}
+        command: list[str | Path] = [PROGRAM, "--json", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/")
+
+    def _key(self, name: str) -> Path:
+        return self.folder / f"{name}.pem"

@@ -1,0 +1,175 @@
+"""I35: whoever breaks the executor is caught, by a guard before anything changes or by fresh eyes afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lifecycle.core.errors import Corrupt, LifecycleError, Refused
+from lifecycle.evidence.trust import Trust
+from lifecycle.evidence.verify import verify
+from lifecycle.flow import certify, execute, trust
+from tests import servers
+from tests.flow import world as made
+from tests.flow.bugs import COMPILER_BUGS, EXECUTOR_BUGS, Bug
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.flow.world import Line
+    from tests.portal import World
+
+BUGS = (*COMPILER_BUGS, *EXECUTOR_BUGS)
+SAMPLE = (
+    "the predicate is inverted",
+    "the cutoff is a day late",
+    "the tenant is folded to lower case",
+    "one floor or the other",
+    "holds are ignored",
+    "the statement drops the groups",
+    "the change is rolled back and receipted",
+    "the change is not seen",
+)
+"""What runs on PostgreSQL too: one bug of each kind."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a walk ended: None when nothing was noticed and a certificate was issued, else who noticed."""
+
+    noticed: str | None
+    gone: set[made.Key]
+
+
+def walk(line: Line, plan: str) -> Judged:
+    """Apply, certify, verify the bundle: the whole line behind the plan; return who stopped it."""
+    with line.world.open() as deployment:
+        noticed = None
+        try:
+            ran = execute.apply(deployment, line.hash_of(plan))
+            if ran.outcome != "done" or not ran.clean:
+                noticed = "verification"
+            certificate = certify.issue(deployment, line.hash_of(plan))
+            believed = Trust.parse(trust.trust_document(deployment))
+            if verify(certify.bundle(deployment, certificate), believed).verdict != "valid":
+                noticed = noticed or "verifier"
+            else:
+                assert noticed is None, "a certificate over what verification did not find clean"
+        except (Refused, Corrupt) as refusal:
+            noticed = noticed or getattr(refusal, "guard", "corrupt")
+        except LifecycleError as error:
+            noticed = noticed or type(error).__name__
+    return Judged(noticed, line.gone())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the module's world lies."""
+    folder = tmp_path_factory.mktemp("planted") / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def line(home: Path) -> Line:
+    """Both plans, made and approved by the product as it is."""
+    return made.line(made.tempting(home / "deployment", f"sqlite:///{home}/app.db"))
+
+
+@pytest.fixture(scope="module")
+def unplanted(line: Line, home: Path) -> dict[str, Judged]:
+    """The same walks without a bug."""
+    found = {}
+    for plan in ("rule", "leave"):
+        with made.restored(line.world, home):
+            found[plan] = walk(line, plan)
+    return found
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[f"{bug.name} ({bug.plan})" for bug in BUGS])
+def test_I35_a_planted_bug_is_caught(
+    bug: Bug, line: Line, unplanted: dict[str, Judged], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No certificate follows a broken executor; the same walk without the bug is clean and deletes exactly what is due."""
+    right = line.must_go(bug.plan)
+    assert unplanted[bug.plan] == Judged(None, right)
+    with made.restored(line.world, home), monkeypatch.context() as patch:
+        bug.plant(patch)
+        judged = walk(line, bug.plan)
+    assert judged.noticed is not None
+    if bug.effect != "lie":
+        assert judged.gone != right, "the bug had no effect: it proves nothing"
+    print(f"NOTICED {bug.name}: {judged.noticed} over={len(judged.gone - right)} left={len(right - judged.gone)}")
+
+
+@pytest.mark.parametrize("bug", COMPILER_BUGS, ids=[f"{bug.name} ({bug.plan})" for bug in COMPILER_BUGS])
+def test_I35_a_bug_that_planned_too_is_caught(
+    bug: Bug, tmp_path: Path, world: World, home_of_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query builder that is wrong from the plan on meets the verifier's own count before it changes anything."""
+    with made.restored(world, home_of_world), monkeypatch.context() as patch:
+        bug.plant(patch)
+        try:
+            with world.open() as deployment:
+                plan = made.plan_rule if bug.plan == "rule" else made.plan_leave
+                planned = plan(world, deployment)
+        except (LifecycleError, made.NothingDue):
+            noticed, over = "plan", set()
+        else:
+            before = made.read(world)
+            line = made.Line(world, planned, planned, before)
+            judged = walk(line, bug.plan)
+            noticed, over = judged.noticed, judged.gone - line.must_go(bug.plan)
+    print(f"PLANNED {bug.name}: {noticed} over={len(over)}")
+    assert noticed is not None
+    assert over == set() or noticed in {"verification", "constraint"}
+
+
+@pytest.fixture(scope="module")
+def home_of_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the unplanned world lies."""
+    folder = tmp_path_factory.mktemp("unplanned") / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def world(home_of_world: Path) -> World:
+    """A world in which nothing is planned yet."""
+    world = made.tempting(home_of_world / "deployment", f"sqlite:///{home_of_world}/app.db")
+    with world.open() as deployment:
+        made.hold(deployment, made.HELD, "access-log")
+        made.end_contract(world, deployment)
+    return world
+
+
+@pytest.fixture(scope="module")
+def postgres_template(
+    postgres_server: servers.OwnPostgres | servers.ForeignPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A world on PostgreSQL that each case copies."""
+    with servers.fresh_database(postgres_server.url) as url:
+        world = made.tempting(tmp_path_factory.mktemp("template") / "deployment", url)
+        with world.open() as deployment:
+            made.hold(deployment, made.HELD, "access-log")
+            made.end_contract(world, deployment)
+        yield world
+
+
+@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SAMPLE], ids=lambda bug: bug.name)
+def test_I35_a_planted_bug_is_caught_on_postgresql(
+    bug: Bug, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on a server: a broken executor gets no certificate, and afterwards the right one finishes the work."""
+    world = made.tempting(tmp_path / "deployment", postgres_url, logs=10)
+    line = made.line(world)
+    with monkeypatch.context() as patch:
+        bug.plant(patch)
+        judged = walk(line, bug.plan)
+    assert judged.noticed is not None
+    untouched = "leave" if bug.plan == "rule" else "rule"
+    clean = made.Line(world, line.rule, line.leave, made.read(world))
+    assert walk(clean, untouched) == Judged(None, clean.must_go(untouched))
