@@ -33,8 +33,7 @@ from lifecycle.flow.plans import plan_bytes, read_plan
 from lifecycle.flow.verify import VERIFIER, job_of
 
 LIMITS = (
-    "States what was found in the named stores when they were verified; copies that the inventory does not declare, "
-    + "replicas and caches among them, are outside it.",
+    "States what was found in the named stores when verified; undeclared copies, replicas, caches are outside it.",
     "Free pages, write-ahead logs and dead row versions of a database are overwritten by its own maintenance.",
     "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
 )

@@ -48,7 +48,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
     Raises Refused (guard `second-opinion`) when the executor would select another number than fresh eyes find due.
     """
     for step in plan.steps:
-        _second_opinion(deployment, step)
+        second_opinion(deployment, step)
     weights = {dataset: asdict(_weight(deployment, steps)) for dataset, steps in _by_dataset(plan).items()}
     with deployment.state.transaction() as tx:
         tx.put("job", _name(job), canonical.encode(weights))
@@ -85,7 +85,8 @@ def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
     return found
 
 
-def _second_opinion(deployment: Deployment, step: Step) -> None:
+def second_opinion(deployment: Deployment, step: Step) -> None:
+    """Raise Refused (guard `second-opinion`) unless the executor's count of a step is what fresh eyes find (I25)."""
     store, bound = deployment.stores[step.store], bind(deployment, step.selection)
     fresh, counted = store.residue(bound).items, 0
     for _ in range(LOOKS):

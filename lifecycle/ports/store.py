@@ -151,7 +151,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """One mirrored tenant: id, its group, held whole or not."""
+    """One mirrored tenant: id and its group. A tenant is held whole by a HoldRow without a dataset."""
 
     id: str
     group: str
@@ -159,7 +159,11 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """One mirrored hold: on a tenant, for one dataset or for all (`dataset` None)."""
+    """One mirrored hold: on a tenant, for one dataset or for all (`dataset` None).
+
+    In a dataset without tenants only a hold that names the dataset counts, and it holds every row. A hold on a dataset
+    that a declared cascade would take along holds the parent too.
+    """
 
     hold: str
     tenant: str
@@ -221,7 +225,11 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One exported dataset: column names and an iterator of rows, streamed; values as the driver gives them."""
+    """One exported dataset: column names and an iterator of rows, streamed; values as the driver gives them.
+
+    Where the dataset does not export its tenant itself (by path, or left out of `columns`), a last column
+    `lifecycle_tenant` is appended for the check of each row, and `tenant_index` names it.
+    """
 
     columns: tuple[str, ...]
     tenant_index: int | None
@@ -279,10 +287,19 @@ class Store(Protocol):
         """Return keys in key order after the cursor, at most `limit`."""
 
     def cut(self, bound: Bound, after: Json, size: int) -> Cut | None:
-        """Return the bounds of the next batch of about `size` items, never more; None when the walk has ended."""
+        """Return the bounds of the next batch of about `size` items, never more; None when the walk has ended.
+
+        `items` may count neighbours that the batch will not change. Every piece begins with a selected item, so a
+        finished walk cuts nothing. Pass each piece's `upto` as the next `after`, after its batch was applied.
+        """
 
     def apply(self, batch: Batch) -> Receipt:
-        """Carry the batch out in one transaction, receipt first, predicate and cutoff repeated (I1, I16, I18)."""
+        """Carry the batch out in one transaction, receipt first, predicate and cutoff repeated (I1, I16, I18).
+
+        `Refused` guards: deployment, stopped, stale-epoch, holds-changed, limit, bounds, holds, detach, constraint,
+        unknown-tenant (a tenant scope whose tenant is not in the mirror). A fence that refuses does so before the
+        receipt is looked for: ask `receipt` after a refusal of a batch that may have been delivered before.
+        """
 
     def void(self, batch_id: str) -> Receipt:
         """Close an open intent: insert a void receipt, or return the one that is there (committed batches win)."""

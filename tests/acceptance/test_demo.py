@@ -88,6 +88,17 @@ def test_the_leaver_is_gone(told):
     assert told.query("PRAGMA foreign_key_check") == []
 
 
+def test_the_leavers_people_are_in_no_file(told):
+    """No byte of an address of the leaver's people is left outside its own package; a neighbour's is found in one file."""
+
+    def holding(text: bytes) -> set[str]:
+        files = [path for path in told.folder.rglob("*") if path.is_file() and path.parent.name != "exports"]
+        return {path.name for path in files if text in path.read_bytes()}
+
+    assert holding(f"@{LEAVER}.example".encode()) == set()
+    assert holding(f"@{NEIGHBOUR}.example".encode()) == {"portal.db"}
+
+
 def test_the_leavers_invoices_stay_as_long_as_the_law_says(told):
     """Of the leaver's invoices exactly those remain whose year ended less than eight full years ago (§ 147 AO)."""
     months = "SELECT substr(issued_on, 1, 7) FROM invoices WHERE portal_id = ? {} ORDER BY issued_on"

@@ -1,0 +1,337 @@
+"""What a draft guesses, from catalogues alone: routes, ties, names, cycles; and the document that comes of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lifecycle.core.agreement import Agreement
+from lifecycle.core.drafting import (
+    MOST_HOPS,
+    MOST_ROUTES,
+    Draft,
+    Edge,
+    Evidence,
+    Place,
+    Route,
+    TableDraft,
+    TimeGuess,
+    candidates,
+    choose,
+    cycles,
+    decisions,
+    routes,
+    time_rank,
+)
+from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.guesses import looks_like_time, names_tenant, nature, person_kind, words_of
+from lifecycle.core.inventory import Inventory, Secret
+from lifecycle.documents import load
+from lifecycle.documents.drafts import write_draft
+from lifecycle.flow import drafting
+from lifecycle.ports.reach import Survey
+from lifecycle.stores.sql.reach import survey
+from lifecycle.wiring.drafting import candidates_of, draft_of, source_of
+from tests.core import world
+
+TODAY = date(2026, 6, 1)
+FIRM: Place = (None, "firm")
+TENANT = (FIRM, "id")
+
+
+def edge(table: str, column: str, to: str, key: str = "id") -> Edge:
+    return Edge((None, table), column, (None, to), key)
+
+
+def words(found: Sequence[Route]) -> list[str]:
+    return [route.words() for route in found]
+
+
+# ---- routes ----
+
+
+def test_a_route_ends_where_the_last_key_holds_the_tenant_itself() -> None:
+    """A foreign key to the tenant's own column is enough; another column needs the tenant's table."""
+    edges = [edge("case", "firm_id", "firm"), edge("note", "case_id", "case")]
+
+    assert words(routes((None, "note"), edges, TENANT)) == ["case_id > case.firm_id"]
+    assert words(routes((None, "note"), edges, (FIRM, "code"))) == ["case_id > case.firm_id > firm.code"]
+    assert words(routes(FIRM, edges, TENANT)) == ["id"]
+
+
+def test_shorter_routes_come_first_and_every_one_is_shown() -> None:
+    """The misleading way round stands behind the direct one; a reference inside the table counts once."""
+    edges = [
+        edge("case", "firm_id", "firm"),
+        edge("case", "article_id", "article"),
+        edge("article", "firm_id", "firm"),
+        edge("case", "merged_id", "case"),
+        edge("note", "case_id", "case"),
+    ]
+
+    assert words(routes((None, "case"), edges, TENANT)) == [
+        "firm_id",
+        "article_id > article.firm_id",
+        "merged_id > case.firm_id",
+        "merged_id > case.article_id > article.firm_id",
+    ]
+    assert words(routes((None, "note"), edges, TENANT)) == [
+        "case_id > case.firm_id",
+        "case_id > case.article_id > article.firm_id",
+    ]
+
+
+def test_a_table_without_a_way_has_no_route() -> None:
+    """References into the table do not tell whose its rows are."""
+    assert routes((None, "person"), [edge("case", "person_id", "person"), edge("case", "f", "firm")], TENANT) == ()
+
+
+def test_routes_are_bounded_whatever_the_catalogue() -> None:
+    """A catalogue in which everything references everything gives a handful of short routes, not a million."""
+    names = [f"t{number}" for number in range(12)]
+    edges = [edge(a, f"{b}_id", b) for a in names for b in [*names, "firm"] if a != b]
+    found = routes((None, "t0"), edges, TENANT)
+
+    assert len(found) == MOST_ROUTES
+    assert all(len(route.hops) < MOST_HOPS for route in found)
+    chain = [edge(f"t{n}", "next_id", f"t{n + 1}") for n in range(9)] + [edge("t9", "firm_id", "firm")]
+    assert routes((None, "t0"), chain, TENANT) == ()
+
+
+def test_most_rows_win_then_the_shortest_and_a_tie_is_a_tie() -> None:
+    """Reach decides before length; equal reach and length are nobody's choice."""
+    short, long = Route((), "a"), routes((None, "n"), [edge("n", "c", "case"), edge("case", "f", "firm")], TENANT)[0]
+
+    assert choose((Evidence(short, 29, 6), Evidence(long, 100, 6))) == (1, False)
+    assert choose((Evidence(long, 100, 6), Evidence(short, 100, 6))) == (1, False)
+    assert choose((Evidence(short, 5, 1), Evidence(short, 5, 2))) == (0, True)
+    assert choose(()) == (None, False)
+
+
+def test_cycles_between_tables_are_found_and_named_once() -> None:
+    """Two circles that share no table are two groups; a table that only hangs on one is in none."""
+    edges = [
+        edge("a", "b_id", "b"), edge("b", "c_id", "c"), edge("c", "a_id", "a"),
+        edge("x", "y_id", "y"), edge("y", "x_id", "x"), edge("z", "x_id", "x"), edge("s", "s_id", "s"),
+    ]  # fmt: skip
+
+    assert [[name for _, name in group] for group in cycles(edges)] == [["a", "b", "c"], ["x", "y"]]
+
+
+def test_candidates_are_ranked_by_name_then_by_what_hangs_on_them() -> None:
+    """A table called like a tenant comes before a busier one; a table that nothing references is none."""
+    edges = [edge("case", "firm_id", "firm"), edge("case", "person_id", "person"), edge("note", "person_id", "person")]
+    keys = {(None, name): ("id", rows) for name, rows in (("firm", 6), ("person", 61), ("case", 900))}
+
+    assert [(c.place[1], c.below) for c in candidates(edges, keys)] == [("firm", 1), ("person", 2)]
+
+
+# ---- names ----
+
+
+def test_names_hint_at_persons_and_no_more() -> None:
+    """Addresses of mail, numbers, names of people and network addresses; neither a table's title nor a counter."""
+    hints = {
+        name: person_kind(name)
+        for name in (
+            "submitter_email", "emailAddress", "new_ticket_cc", "mobile_number", "last_name", "username", "ip_address",
+            "remote_addr", "title", "name", "email_box_port", "count", "",
+        )
+    }  # fmt: skip
+
+    assert hints == {
+        "submitter_email": "email",
+        "emailAddress": "email",
+        "new_ticket_cc": "email",
+        "mobile_number": "phone",
+        "last_name": "name",
+        "username": "name",
+        "ip_address": "other",
+        "remote_addr": "other",
+        "title": None,
+        "name": None,
+        "email_box_port": None,
+        "count": None,
+        "": None,
+    }
+
+
+def test_names_rank_times_and_never_make_them() -> None:
+    """Creation before change before what lies ahead; an empty or a future column comes last."""
+    assert [nature(name) for name in ("created_at", "date", "modified", "due_date")] == [0, 1, 2, 3]
+    assert looks_like_time("logged_at")
+    assert not looks_like_time("amount")
+    assert not looks_like_time("§")
+    assert words_of("lastLoginAt") == ["last", "login", "at"]
+    assert names_tenant("portal_customers")
+    assert not names_tenant("ticket")
+    assert not names_tenant("§")
+    guesses = [
+        TimeGuess("created", "utc", filled=0, future=0),
+        TimeGuess("expires", "utc", filled=9, future=3),
+        TimeGuess("modified", "utc", filled=9, future=0),
+        TimeGuess("joined", "utc", filled=9, future=0),
+    ]
+    assert [guess.column for guess in sorted(guesses, key=time_rank)] == ["joined", "modified", "expires", "created"]
+
+
+# ---- the whole draft, over an embedded database ----
+
+SHAPE = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY, "Name" TEXT, parent_id INTEGER REFERENCES customer (id));
+CREATE TABLE "order" (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customer (id),
+  buyer_email TEXT, created_at TEXT, ship_to INTEGER, remarks TEXT);
+CREATE TABLE line (id INTEGER PRIMARY KEY, order_id INTEGER REFERENCES "order" (id) ON DELETE CASCADE);
+CREATE TABLE "Odd Name; -- x" (id INTEGER PRIMARY KEY, "key: [" TEXT, no TEXT);
+CREATE TABLE odd_name_x (id INTEGER PRIMARY KEY);
+CREATE TABLE left_hand (id INTEGER PRIMARY KEY, r INTEGER REFERENCES right_hand (id));
+CREATE TABLE right_hand (id INTEGER PRIMARY KEY, l INTEGER REFERENCES left_hand (id));
+CREATE TABLE person (id INTEGER PRIMARY KEY, email TEXT, last_name TEXT);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer (id),
+  person_id INTEGER REFERENCES person (id), note TEXT);
+CREATE TABLE heap (x TEXT);
+CREATE VIEW everything AS SELECT id FROM "order";
+CREATE TABLE lifecycle_fence (id INTEGER PRIMARY KEY);
+CREATE TRIGGER keep AFTER DELETE ON "order" BEGIN SELECT 1; END;
+INSERT INTO customer VALUES (1, 'Muster', NULL), (2, 'Probe', 1);
+INSERT INTO "order" VALUES (1, 1, 'a@example.com', '2026-01-02T00:00:00Z', 1, 'x'), (2, 2, NULL, NULL, NULL, NULL);
+INSERT INTO line VALUES (1, 1), (2, NULL);
+"""
+
+
+@contextmanager
+def shop(tmp_path: Path, shape: str = SHAPE) -> Iterator[Survey]:
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(shape)
+    with survey(f"sqlite:///{path}") as seen:
+        yield seen
+
+
+def drafted(tmp_path: Path, tenant: str | None = "customer.id") -> Draft:
+    with shop(tmp_path) as seen:
+        return drafting.draft(seen, "main", tenant, TODAY)
+
+
+def written(draft: Draft, *agreements: Agreement) -> str:
+    return write_draft(draft, id="shop", address=Secret(env="SHOP_URL"), country="DE", agreements=agreements)
+
+
+def read(text: str) -> Inventory:
+    document = load(text.encode(), "inventory").document
+    assert isinstance(document, Inventory)
+    return document
+
+
+def test_the_strict_loader_reads_what_was_drafted(tmp_path: Path) -> None:
+    """Whatever tables and columns are called, the draft is one valid document, unreviewed, our own tables left out."""
+    text = written(drafted(tmp_path), world.agreement(world.LOGS))
+    inventory = read(text)
+
+    assert not inventory.reviewed
+    assert inventory.agreements == ("portal",)
+    assert {dataset.table for dataset in inventory.datasets} == {
+        "customer", "order", "line", "Odd Name; -- x", "odd_name_x", "left_hand", "right_hand", "person", "visit",
+    }  # fmt: skip
+    assert len({dataset.id for dataset in inventory.datasets}) == 9
+    assert {dataset.category for dataset in inventory.datasets} == {"unreviewed"}
+    assert "Categories of portal: log, booking, billing, content." in text
+
+
+def test_each_guess_has_its_evidence(tmp_path: Path) -> None:
+    """Paths with their rows, sampled times, persons, triggers, cascades: in words beside what they led to."""
+    text = written(drafted(tmp_path))
+    order, line = read(text).dataset("order"), read(text).dataset("line")
+
+    assert (order.tenant.by, order.tenant.column) == ("column", "customer_id")
+    assert [(hop.column, hop.table) for hop in line.tenant.path] == [("order_id", "order")]
+    assert line.tenant.nulls == "refuse"
+    assert order.times["collection"].encoding in {"iso-text", "utc"}
+    assert "by a sample: 1 of 1 values fit" in text
+    assert [(link.column, link.holds) for link in order.persons] == [("buyer_email", "email")]
+    assert "ON DELETE CASCADE reaches line.order_id: declare it under cascades" in text
+    assert "trigger keep: declare it" in text
+    assert "1 rows reach no tenant" in text
+    assert "parent_id references rows of the same table; detach: [parent_id] would loosen it first" in text
+
+
+def test_the_reviewer_is_told_what_to_decide(tmp_path: Path) -> None:
+    """Cycles, relations without a key, persons without a tenant, and what no database knows."""
+    told = "\n".join(decisions(drafted(tmp_path)))
+
+    assert "left_hand, right_hand: these tables reference each other in a cycle" in told
+    assert "heap: left out, it has no primary key" in told
+    assert "everything: left out, it is a view relation" in told
+    assert "person: no path to a tenant, but it holds persons whom 1 tables of tenants reference" in told
+    assert "line: 1 of 2 rows reach no tenant" in told
+    assert "order: ON DELETE paths, triggers or row security" in told
+    assert "country, sub-processor, backups" in told
+
+
+def test_a_draft_shows_no_value_of_a_row(tmp_path: Path) -> None:
+    """What stood in the rows stands nowhere in the draft (I23)."""
+    text = written(drafted(tmp_path))
+
+    assert not [value for value in ("Muster", "a@example.com", "2026-01-02") if value in text]
+
+
+def test_rows_without_tenants_are_drafted_too(tmp_path: Path) -> None:
+    """A database of one company alone: every dataset has tenancy none, and no path is looked for."""
+    draft = drafted(tmp_path, tenant=None)
+
+    assert {dataset.tenant.by for dataset in read(written(draft)).datasets} == {"none"}
+    assert draft.tenant is None
+
+
+def test_a_tenant_column_that_is_not_there_is_refused_with_likely_ones(tmp_path: Path) -> None:
+    """A name from the command line is compared with the catalogue, never put into a query."""
+    with shop(tmp_path) as seen, pytest.raises(InvalidDocument, match="no such tenant") as caught:
+        drafting.draft(seen, "main", "customer.id; DROP TABLE customer", TODAY)
+
+    assert "customer.id" in caught.value.advice()
+
+
+def test_an_empty_database_makes_no_draft(tmp_path: Path) -> None:
+    """Nothing to see is an error, never an empty inventory (I5)."""
+    with shop(tmp_path, "CREATE TABLE heap (x TEXT);") as seen, pytest.raises(InvalidDocument, match="no table"):
+        drafting.draft(seen, "main", None, TODAY)
+
+
+def test_a_command_line_is_no_place_for_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address with a password is refused without repeating it; a variable, a file or a bare address will do."""
+    monkeypatch.setenv("SHOP_URL", "postgresql://app:verysecret@db.example/shop")
+    for text in ("postgresql://app:verysecret@db.example/shop", "postgresql://db.example/shop?password=verysecret"):
+        with pytest.raises(InvalidDocument) as caught:
+            source_of(text, tmp_path)
+        assert "verysecret" not in f"{caught.value}{caught.value.advice()}"
+    for text in ("no address", "env:lower", f"sqlite:///{tmp_path}/none.db"):
+        with pytest.raises(InvalidDocument):
+            source_of(text, tmp_path)
+
+    assert source_of("env:SHOP_URL", tmp_path).secret == Secret(env="SHOP_URL")
+    assert "verysecret" not in repr(source_of("env:SHOP_URL", tmp_path))
+    assert source_of("postgresql://db.example/shop", tmp_path).plain
+
+
+def test_a_store_is_drafted_from_its_address(tmp_path: Path) -> None:
+    """What the command line does: candidates first, then the draft of the named one."""
+    with closing(sqlite3.connect(tmp_path / "app.db")) as connection:
+        connection.executescript(SHAPE)
+    source = source_of(f"sqlite:///{tmp_path}/app.db", tmp_path)
+
+    assert candidates_of(source)[0].place == (None, "customer")
+    assert draft_of(source, "customer.id", TODAY).tables
+    with pytest.raises(Refused, match="no store is built"):
+        draft_of(source_of("mssql://db.example/shop", tmp_path), None, TODAY)
+
+
+def test_a_clash_of_paths_outside_the_proposal_is_not_contested() -> None:
+    """Contested are rows for which something contradicts the chosen path; without one nothing is."""
+    plain = TableDraft("case", (None, "case"), ("id",), ("id",), 3)
+
+    assert (plain.contested, plain.without_tenant) == (0, 0)
