@@ -19,6 +19,8 @@ STYLES: dict[Style, str] = {
 }  # fmt: skip
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 GAP = "  "
+NOTHING = frozenset({"", "-", "0"})
+UNBROKEN = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,11 @@ def _rich_table(block: Table) -> RenderableType:
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    # On a screen, columns that say nothing make room; a day or a number is never broken. A pipe gets all of them.
+    shown = [i for i in range(len(block.headers)) if any(row[i] not in NOTHING for row in block.rows)]
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in block.headers:
-        table.add_column(Text(header))
+    for i in shown:
+        table.add_column(Text(block.headers[i]), no_wrap=all(len(row[i]) <= UNBROKEN for row in block.rows))
     for row in block.rows:
-        table.add_row(*(Text(clean(cell), overflow="fold") for cell in row))
+        table.add_row(*(Text(clean(row[i]), overflow="fold") for i in shown))
     return table

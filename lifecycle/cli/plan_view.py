@@ -129,14 +129,14 @@ def _next(fact: Facts) -> Iterator[str]:
 
 def listing(found: Sequence[Facts]) -> Page:
     """Return a list of plans."""
-    headers = ("plan", "made", "subject", "rows", "signed", "state")
+    headers = ("plan", "made", "subject", "rows", "approved", "state")
     rows = [
         (
             words.short(fact.hash),
             words.moment(fact.plan.created_at),
             f"{fact.plan.agreement}/{fact.plan.rule}" if fact.plan.rule else fact.plan.tenant,
             fact.plan.expected(),
-            f"{len(fact.signed)}/{fact.needed}",
+            "mandate" if fact.mandate and not fact.signed else f"{len(fact.signed)}/{fact.needed}",
             fact.state,
         )
         for fact in found

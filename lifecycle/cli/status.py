@@ -65,13 +65,14 @@ def _deadlines(page: Page, found: Status, today: date) -> None:
         page.line("Rules", "head").table(scan.HEADERS, scan.rows(found.scanned), empty="no rule binds a dataset today")
     open_ = [ending for ending in found.ending if ending.tenant.state != "closed"]
     if open_:
-        headers = ("tenant", "state", "contract end", "window through", "deleted from", "gone before")
-        page.line("Ending contracts", "head").table(headers, [_ending(ending) for ending in open_])
+        headers = ("tenant", "state", "window to", "deleted from", "gone before")
+        rows = [(alias, state, *days) for alias, state, _, *days in map(_ending, open_)]
+        page.line("Ending contracts", "head").table(headers, rows)
     mandates = [m for m in found.mandates if m.live(today)]
     if mandates:
         columns = ("mandate", "rule", "most rows", "expires")
-        rows = [(m.id, f"{m.agreement}/{m.rule}", m.most_items, m.expires_on) for m in mandates]
-        page.line("Mandates", "head").table(columns, rows)
+        granted = [(m.id, f"{m.agreement}/{m.rule}", m.most_items, m.expires_on) for m in mandates]
+        page.line("Mandates", "head").table(columns, granted)
 
 
 def _ending(ending: Offboarding) -> tuple[object, ...]:

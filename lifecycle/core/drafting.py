@@ -167,9 +167,9 @@ def routes(start: Place, edges: Collection[Edge], tenant: tuple[Place, str]) -> 
             outgoing[edge.table].append(edge)
     found: list[Route] = []
     waiting: list[tuple[int, tuple[tuple[str, str], ...], tuple[Edge, ...]]] = [(far.get(start, 0), (), ())]
-    for _ in range(_MOST_STEPS):
-        if not waiting or len(found) == MOST_ROUTES:
-            break
+    steps = 0
+    while waiting and len(found) < MOST_ROUTES and steps < _MOST_STEPS:
+        steps += 1
         _, names, taken = heapq.heappop(waiting)
         here = taken[-1].to if taken else start
         if taken and here == target:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from lifecycle.core.agreement import Agreement
@@ -17,7 +17,8 @@ from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.events import CertificateIssued
 from lifecycle.core.job import Job
 from lifecycle.core.mandate import Mandate
-from lifecycle.core.plan import Plan, Step
+from lifecycle.core.plan import Delete, Plan, Step
+from lifecycle.core.selection import TenantScope
 from lifecycle.core.tenant import Tenant
 from lifecycle.core.value import Digest, Identifier, Line, Value
 from lifecycle.evidence.bundle import collect, pack_bundle
@@ -26,11 +27,11 @@ from lifecycle.evidence.envelope import sign_envelope
 from lifecycle.evidence.statement import commitment, encode_statement
 from lifecycle.flow import registers
 from lifecycle.flow.approve import approvers
-from lifecycle.flow.binding import tenant_of
+from lifecycle.flow.binding import bind, tenant_of
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.journal import checkpoint, decoded, read_job, write
 from lifecycle.flow.plans import plan_bytes, read_plan
-from lifecycle.flow.verify import VERIFIER, job_of
+from lifecycle.flow.verify import VERIFIER, job_of, verify
 
 LIMITS = (
     "States what was found in the named stores when verified; undeclared copies, replicas, caches are outside it.",
@@ -38,6 +39,8 @@ LIMITS = (
     "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
 )
 _MOST_NAMES = 400
+FRESH = timedelta(days=1)
+"""How old the last verification may be when a certificate rests on it; an older one is repeated first."""
 COUNT_OF = {"delete": "deleted", "anonymise": "anonymised", "detach": "changed"}
 
 
@@ -73,10 +76,17 @@ def issue(deployment: Deployment, plan_hash: str) -> Certificate:
     """Sign what the log proves about the plan's job.
 
     Raises:
-        Refused: the job is not finished, something is left or unknown, or the last verification is missing.
+        Refused: the job is not finished, something is left or unknown, the last verification is missing, or more
+            rows stay than the plan explains.
     """
     basis = _basis(deployment, plan_hash)
     _refuse_unproven(basis)
+    if _is_old(deployment, basis):
+        # Rows may have come back since: from a queue, a sync, a restore (I33).
+        verify(deployment, plan_hash)
+        basis = _basis(deployment, plan_hash)
+        _refuse_unproven(basis)
+    _refuse_unlisted(deployment, basis)
     earlier = [c for c in certificates(deployment) if c.job == basis.job.id]
     number = _number(deployment)
     name = "c-" + hashlib.sha256(f"{basis.job.id}/{len(earlier)}".encode()).hexdigest()[:16]
@@ -204,6 +214,39 @@ def _refuse_unproven(basis: _Basis) -> None:
             guard="residue",
             advice="Run `lifecycle plan` again: what is left is due; `lifecycle status` shows it.",
         )
+
+
+def _is_old(deployment: Deployment, basis: _Basis) -> bool:
+    looked = basis.job.verification
+    assert looked is not None  # noqa: S101 - `_refuse_unproven` ran first
+    return deployment.clock.now() - datetime.fromisoformat(basis.entries[looked.index]["at"]) > FRESH
+
+
+def _refuse_unlisted(deployment: Deployment, basis: _Basis) -> None:
+    """Raise Refused when rows stay that the plan does not list: a hold set since, a parent that is needed again (I21).
+
+    Such rows are no residue, so verification is clean; a certificate over them would claim what is not so.
+    """
+    for step in basis.plan.steps:
+        if isinstance(step.action, Delete):
+            staying, listed = _staying(deployment, step)
+            if staying > listed:
+                raise Refused(
+                    f"{staying} rows of {step.dataset} stay, the plan explains {listed}: a hold or a reference is new",
+                    guard="unlisted",
+                    advice="Plan again: the new plan lists what stays and why, and its certificate says so.",
+                )
+
+
+def _staying(deployment: Deployment, step: Step) -> tuple[int, int]:
+    """Return how many rows in scope stay (a tenant's: all; a shared pass': the held ones), and how many are listed."""
+    store = deployment.stores[step.store]
+    free = step.selection.model_copy(update={"respect_holds": False})
+    if isinstance(step.selection.scope, TenantScope):
+        everything = free.model_copy(update={"due": (), "unreferenced_by": ()})
+        return store.count(bind(deployment, everything)).items, sum(group.count for group in step.withheld)
+    held = store.count(bind(deployment, free)).items - store.count(bind(deployment, step.selection)).items
+    return held, sum(group.count for group in step.withheld if group.label == "hold")
 
 
 def _number(deployment: Deployment) -> str:

@@ -21,20 +21,21 @@ from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
 from lifecycle.flow import registers, summaries
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
-from lifecycle.flow.binding import bind
+from lifecycle.flow.binding import bind, tenant_of
 from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
-from lifecycle.flow.journal import accept_documents, checkpoint, read_job, record, write
-from lifecycle.flow.mirror import mirror
+from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
+from lifecycle.flow.mirror import mirror, mirror_holds
 from lifecycle.flow.pace import Pace
+from lifecycle.flow.planning import refuse_not_due
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
 from lifecycle.flow.verify import check_level, job_of, verify
 from lifecycle.flow.weighing import weigh_before
 from lifecycle.ports.state import Transaction
-from lifecycle.ports.store import Batch, Cut, Fence, Json, Receipt, Store
+from lifecycle.ports.store import Batch, Cut, Json, Receipt, Store
 
 RETRIES = 5
 """How often a batch is tried again after a deadlock or timeout, each time half as large, before the job stops."""
@@ -85,7 +86,7 @@ class _Run:
     epoch: int
     observe: Observer
     state: Job
-    fences: dict[str, Fence] = field(default_factory=dict)
+    holds: dict[str, int] = field(default_factory=dict)
     pending: _Settled | None = None
 
 
@@ -123,7 +124,9 @@ def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent)
             outcome = _walk(run)
             _finish(run, outcome)
         looked = run.state.verification
-        clean = looked.clean if looked is not None and looked.clean else verify(deployment, plan_hash).clean
+        # A look from before the job's end says nothing about what came after it.
+        stands = looked is not None and looked.clean and looked.index > (run.state.finished or 0)
+        clean = stands or verify(deployment, plan_hash).clean
         return Ran(job, _outcome(run.state), run.state.done, clean)
 
 
@@ -140,12 +143,13 @@ def _start(run: _Run) -> None:
     now = effective_now(deployment, names)
     mandate = _authorise(run, now)
     _check_policy(run, now)
+    _check_tenant(run, now)
     for binding in plan.stores:
         store = deployment.stores[binding.store]
-        store.advance_epoch(deployment.id, run.epoch)
         _check_store(run, store, binding.fingerprint, binding.used_schema)
-    mirror(deployment, names)
-    run.fences = {name: deployment.stores[name].fence() for name in names}
+        store.advance_epoch(deployment.id, run.epoch)
+    # The versions that our own writing left, not what a later look finds: a hold in between must be noticed.
+    run.holds = mirror(deployment, names)
     if run.state.started is None:
         _check_counts(run)
         weigh_before(deployment, plan, run.job)
@@ -159,8 +163,17 @@ def _start(run: _Run) -> None:
             effective_now=instant(now),
             tenant=plan.tenant,
         )
-        record(deployment, event)
+        with deployment.state.transaction() as tx:
+            # Again while nobody else can write: a contract resumed meanwhile is not resumed by its data.
+            _check_tenant(run, now)
+            write(deployment, tx, event)
         run.state = read_job(deployment, run.job)
+
+
+def _check_tenant(run: _Run, now: datetime) -> None:
+    """Refuse an offboarding whose ground is gone since it was planned: contract resumed, end moved, tenant held."""
+    if run.plan.tenant is not None:
+        refuse_not_due(run.deployment, tenant_of(run.deployment, run.plan.tenant), now)
 
 
 def _authorise(run: _Run, now: datetime) -> str | None:
@@ -326,7 +339,7 @@ def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
     if refusal.guard not in PASSING or failures > RETRIES:
         log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
         raise refusal
-    run.fences = {name: run.deployment.stores[name].fence() for name in run.fences}
+    run.holds = mirror_holds(run.deployment, run.holds)
 
 
 def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) -> Pace:
@@ -351,6 +364,8 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
     began = deployment.clock.monotonic()
     receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent))
     seconds = deployment.clock.monotonic() - began
+    if receipt.state != "done":
+        raise Transient("the batch was closed by somebody else before it could begin")
     _settle(run, intent, receipt)
     run.observe(Progress(run.job, step.id, step.dataset, run.state.done, run.plan.expected(), intent.number, seconds))
     return pace.after(cut.items, seconds)
@@ -386,7 +401,6 @@ def _announced(intent: Intent) -> BatchIntent:
 
 
 def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
-    fence = run.fences[step.store]
     return Batch(
         id=intent.batch,
         job=run.job,
@@ -397,7 +411,7 @@ def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
         upto=intent.upto,
         remaining=intent.limit,
         epoch=run.epoch,
-        hold_version=fence.hold_version,
+        hold_version=run.holds[step.store],
         deployment=run.deployment.id,
         sealing_key=run.deployment.keys.sealing,
         commitment_key=run.deployment.keys.commitment,

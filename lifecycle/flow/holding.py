@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 
-from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
+from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.events import HoldReleased, HoldSet
 from lifecycle.core.hold import Hold, HoldBasis
 from lifecycle.core.tenant import Tenant
@@ -88,14 +88,5 @@ def _activate(deployment: Deployment, hold: Hold) -> Hold:
 
 
 def _write_all(deployment: Deployment) -> list[str]:
-    """Mirror every hold into every prepared store; raise the first failure after trying all of them."""
-    kept = mirror.holds(deployment)
-    failed: list[LifecycleError] = []
-    for name, store in sorted(deployment.stores.items()):
-        try:
-            store.mirror_holds(mirror.hold_rows(deployment, name, kept))
-        except LifecycleError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
-    return sorted(deployment.stores)
+    """Mirror every hold into every store; raise the first failure after trying all of them."""
+    return sorted(mirror.mirror_holds(deployment, sorted(deployment.stores)))

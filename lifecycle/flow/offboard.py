@@ -15,7 +15,7 @@ from lifecycle.core.tenant import Tenant
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.exporting import returned_on
-from lifecycle.flow.journal import write
+from lifecycle.flow.journal import decoded, write
 
 GONE = frozenset({"deleting", "deleted", "remainder", "closed"})
 Change = Literal["registered", "notice", "ended", "resumed", "closed", "choice"]
@@ -85,6 +85,7 @@ def notice(deployment: Deployment, tenant: Tenant, *, notice_on: date, ends_on: 
         raise InvalidDocument("the contract cannot end before it starts", advice="Check the date.")
     if tenant.state in GONE:
         raise Refused("this contract's data is being deleted or gone", guard="too-late", advice="Nothing to end.")
+    _refuse_begun(deployment, tenant)
     changed = tenant.model_copy(update={"notice_on": notice_on, "contract_end": ends_on, "state": "notice"})
     return _store(deployment, changed, "notice", ends_on)
 
@@ -95,6 +96,7 @@ def end(deployment: Deployment, tenant: Tenant, *, ends_on: date, choice: str | 
         raise InvalidDocument("the contract cannot end before it starts", advice="Check the date.")
     if tenant.state in GONE:
         raise Refused("this contract's data is being deleted or gone", guard="too-late", advice="Nothing to end.")
+    _refuse_begun(deployment, tenant)
     updates: dict[str, Any] = {"contract_end": ends_on, "state": "ended"}
     if choice:
         updates |= {"choice": choice, "choice_on": today_of(deployment, tenant)}
@@ -124,8 +126,18 @@ def resume(deployment: Deployment, tenant: Tenant) -> Tenant:
         raise Refused(
             "the contract cannot be resumed any more", guard="too-late", advice="Data is being deleted or gone."
         )
+    _refuse_begun(deployment, tenant)
     none: dict[str, Any] = dict.fromkeys(("notice_on", "contract_end", "choice", "choice_on", "window_waived_on"))
     return _store(deployment, tenant.model_copy(update={**none, "state": "active"}), "resumed", None)
+
+
+def _refuse_begun(deployment: Deployment, tenant: Tenant) -> None:
+    """Raise Refused when a job has begun on the tenant's data: the log says so before the register does."""
+    chain = decoded(deployment.state.of_tenant(deployment.alias(tenant.id)))
+    if any(entry["type"] == "job.started" for _, entry in chain):
+        raise Refused(
+            "the deletion of this contract's data has begun", guard="too-late", advice="It can only be finished."
+        )
 
 
 def move(deployment: Deployment, tenant: Tenant, state: str) -> Tenant:

@@ -16,12 +16,12 @@ from lifecycle.core.guard import check_change, late_allowance
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.layering import effective
 from lifecycle.core.obligation import Obligation
-from lifecycle.core.offboarding import OffboardingStep, offboarding_obligations, timeline
+from lifecycle.core.offboarding import OffboardingStep, Timeline, offboarding_obligations, timeline
 from lifecycle.core.plan import CascadeCount, Delete, Detach, Plan, Step, StoreBinding, Withheld
 from lifecycle.core.selection import AnyOf, Before, IsNull, Not, Scope, Selection, TenantScope
 from lifecycle.core.tenant import Tenant
 from lifecycle.flow.binding import bind
-from lifecycle.flow.controls import effective_now
+from lifecycle.flow.controls import effective_now, raise_mark
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.exporting import returned_on
 from lifecycle.flow.journal import accept_documents, checkpoint
@@ -66,6 +66,8 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
         raise InvalidDocument(msg, advice="`lifecycle status` lists the rules of the deployment.")
     _refuse_draft(deployment)
     now = effective_now(deployment, sorted(deployment.stores))
+    # A look in which nothing was due is on record too: a quiet week must not read as a clock that jumped (I13).
+    raise_mark(deployment, now)
     mine = [o for o in obligations_on(deployment, now) if (o.agreement, o.rule) == (agreement, rule)]
     _refuse_unbuilt(mine)
     drafts = [
@@ -90,13 +92,11 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
             of somebody else reference its rows.
     """
     _refuse_draft(deployment)
-    _refuse_held(deployment, tenant)
     now = effective_now(deployment, sorted(deployment.stores))
+    raise_mark(deployment, now)
+    line = refuse_not_due(deployment, tenant, now)
     today = local_date(now, deployment.zone_of(tenant))
     bound = effective(deployment.policy, tenant)
-    line = timeline(deployment.policy, bound, tenant, today, returned_on=returned_on(deployment, tenant))
-    if not line.is_due(today):
-        _refuse_early(line.due_from, awaiting=line.awaiting_choice, ended=line.contract_end is not None)
     alias = deployment.alias(tenant.id)
     wanted = offboarding_obligations(
         deployment.policy, tenant, bound, today, returned_on=returned_on(deployment, tenant)
@@ -130,6 +130,21 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
         tenant=alias,
     )
     return _freeze(deployment, plan)
+
+
+def refuse_not_due(deployment: Deployment, tenant: Tenant, now: datetime) -> Timeline:
+    """Return the timeline of a tenant whose data may be deleted now.
+
+    Raises:
+        Refused: the contract has not ended, its window is open, a choice is awaited, or the tenant is held whole.
+    """
+    _refuse_held(deployment, tenant)
+    today = local_date(now, deployment.zone_of(tenant))
+    bound = effective(deployment.policy, tenant)
+    line = timeline(deployment.policy, bound, tenant, today, returned_on=returned_on(deployment, tenant))
+    if not line.is_due(today):
+        _refuse_early(line.due_from, awaiting=line.awaiting_choice, ended=line.contract_end is not None)
+    return line
 
 
 def due_rules(deployment: Deployment) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from lifecycle.wiring.outside import replace
 
 STORE = "main"
 _REFERENCE = re.compile(r"(env|file|credential):(.+)")
-_WITHOUT_PASSWORD = "Put the address into a variable or a file of mode 0600 and write --from env:NAME or file:PATH."
+_ELSEWHERE = "Put the address into a variable or a file of mode 0600 and write --from env:NAME or file:PATH."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,14 @@ def source_of(text: str, folder: Path) -> Source:
             secret = Secret.model_validate({kind: str(Path(name).resolve()) if kind == "file" else name})
         except ValueError:
             msg = f"--from {kind}: is no name of that kind"
-            raise InvalidDocument(msg, advice=_WITHOUT_PASSWORD) from None
+            raise InvalidDocument(msg, advice=_ELSEWHERE) from None
         return Source(secret, secrets.read(secret, folder, "--from"), plain=False)
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise InvalidDocument("--from is no database address", advice=_WITHOUT_PASSWORD) from None
+        raise InvalidDocument("--from is no database address", advice=_ELSEWHERE) from None
     if url.password or any("pass" in name.lower() for name in url.query):
-        raise InvalidDocument("--from holds a password, which every process list shows", advice=_WITHOUT_PASSWORD)
+        raise InvalidDocument("--from holds a password, which every process list shows", advice=_ELSEWHERE)
     if url.get_backend_name() == "sqlite" and url.database:
         path = Path(url.database).resolve()
         if not path.is_file():

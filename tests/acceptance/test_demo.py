@@ -89,7 +89,7 @@ def test_the_leaver_is_gone(told):
 
 
 def test_the_leavers_people_are_in_no_file(told):
-    """No byte of an address of the leaver's people is left outside its own package; a neighbour's is found in one file."""
+    """No byte of the leaver's people's addresses is left outside its own package; a neighbour's are in one file."""
 
     def holding(text: bytes) -> set[str]:
         files = [path for path in told.folder.rglob("*") if path.is_file() and path.parent.name != "exports"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from lifecycle.core.inventory import Inventory
 from lifecycle.documents import load
 from tests.acceptance.conftest import WATCHED
 from tests.acceptance.helpdesk.app.counts import QUEUE_OF
-from tests.acceptance.helpdesk.harness import copy_of, server_time
+from tests.acceptance.helpdesk.harness import copy_of
 from tests.acceptance.helpdesk.operated import HERE, Operated
 from tests.acceptance.helpdesk.pages import visit
 from tests.servers import libpq_url
@@ -305,8 +306,8 @@ def test_the_applications_pages_answer_the_others_as_before(walk: Walk, _seeded:
 def test_what_the_application_itself_would_have_deleted(walk: Walk, helpdesk: Lived) -> None:
     """The same rows, but for the right named after the queue and its grants, which hold a firm's name, not a person's.
 
-    Neither deletes the accounts, whom other customers may share, nor the parents of link rows: an ignore rule and two
-    replies are left without a queue, which this application reads as "for every queue".
+    Neither deletes the accounts, which other customers may share, nor the files behind attachments, nor the parents of
+    link rows: an ignore rule and a reply are left without a queue, which this application reads as "for every queue".
     """
     assert walk.after is not None
     assert walk.after_logs is not None
@@ -320,25 +321,41 @@ def test_what_the_application_itself_would_have_deleted(walk: Walk, helpdesk: Li
     for parent, link in (("ignoreemail", "ignoreemail"), ("presetreply", "presetreply")):
         orphaned = f"id NOT IN (SELECT {link}_id FROM helpdesk_{link}_queues)"
         assert _rows(walk, f"helpdesk_{parent}", orphaned) > 0
+    files = [path for path in walk.desk.media.rglob("*") if path.is_file() and re.search(r"/linde-\d+-", str(path))]
+    assert len(files) == len(walk.owned["helpdesk_followupattachment"])
 
 
-def test_I06_rows_that_hang_on_the_leaver_stop_the_plan(empty_helpdesk: Helpdesk, tmp_path: Path) -> None:
+def test_I06_rows_that_hang_on_the_leaver_stop_the_plan(helpdesk: Lived, tmp_path: Path) -> None:
     """Two tickets of a neighbour depend on the leaver's: the plan is refused with their number, and nothing changes."""
-    with copy_of(empty_helpdesk, tmp_path / "media") as desk:
-        now = server_time(desk.database_url)
-        manifest = desk.seed(now, queues=4, tickets=40, inbound=2)
-        deployment = Operated(tmp_path / "deployment", desk.database_url)
-        deployment.init()
-        deployment.review()
-        deployment.run("store", "prepare", "--run")
-        deployment.enrol({queue["id"]: queue["title"] for queue in manifest["queues"]})
-        deployment.run("tenant", "end", "1", "--on", (now - ENDED_AGO).date().isoformat(), "--choice", "delete")
-        before = desk.counts()
-        refused = deployment.run("plan", "--tenant", "1", "--by", "op-three", code=4)["error"]
+    deployment = Operated(tmp_path / "deployment", helpdesk.desk.database_url)
+    leaver = next(queue for queue in helpdesk.manifest["queues"] if queue["slug"] == "linde")
+    _depend_on_the_leaver(helpdesk.desk.database_url)
+    deployment.init()
+    deployment.review()
+    deployment.run("store", "prepare", "--run")
+    deployment.enrol({leaver["id"]: leaver["title"]})
+    ended = (helpdesk.now - ENDED_AGO).date().isoformat()
+    deployment.run("tenant", "end", str(leaver["id"]), "--on", ended, "--choice", "delete")
+    before = helpdesk.desk.counts()
+    refused = deployment.run("plan", "--tenant", str(leaver["id"]), "--by", "op-three", code=4)["error"]
 
-        assert refused["guard"] == "contested"
-        assert "2 of helpdesk_ticket" in refused["message"]
-        assert desk.counts() == before
+    assert refused["guard"] == "contested"
+    assert "2 of helpdesk_ticket" in refused["message"]
+    assert helpdesk.desk.counts() == before
+
+
+def _depend_on_the_leaver(url: str) -> None:
+    """Let two tickets of the customer with a name alike wait for one of the leaver's each."""
+    of_queue = "SELECT t.id FROM helpdesk_ticket t JOIN helpdesk_queue q ON q.id = t.queue_id WHERE q.slug = %s"
+    with psycopg.connect(libpq_url(url)) as connection:
+        theirs, others = (
+            connection.execute(f"{of_queue} ORDER BY t.id LIMIT 2", [slug]).fetchall()
+            for slug in ("linde", "linde-sued")
+        )
+        for (ours,), (waiting,) in zip(theirs, others, strict=True):
+            connection.execute(
+                "INSERT INTO helpdesk_ticketdependency (ticket_id, depends_on_id) VALUES (%s, %s)", [waiting, ours]
+            )
 
 
 def _part(text: str, dataset: str) -> str:

@@ -274,3 +274,12 @@ def test_I23_no_canary_is_shown_but_ids_where_ids_were_asked_for(tmp_path: Path)
     for canary in (*CANARIES, STAYS, LEAVES):
         assert canary not in text
     assert STAYS in cli("tenant", "list").out
+
+
+def test_a_screen_gets_the_columns_that_say_something_and_a_pipe_gets_all() -> None:
+    """Eighty columns are enough for a status; who greps finds every column in its place."""
+    page = Page().table(("rule", "held", "deadline"), [("logs", "0", "2026-11-26"), ("mails", "-", "2026-11-27")])
+    assert "held" in render(page, terminal=False).splitlines()[0]
+    screen = render(page, terminal=True, no_color=True)
+    assert "held" not in screen
+    assert "2026-11-26" in screen

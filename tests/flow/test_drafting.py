@@ -213,8 +213,8 @@ def shop(tmp_path: Path, shape: str = SHAPE) -> Iterator[Survey]:
         yield seen
 
 
-def drafted(tmp_path: Path, tenant: str | None = "customer.id") -> Draft:
-    with shop(tmp_path) as seen:
+def drafted(tmp_path: Path, tenant: str | None = "customer.id", shape: str = SHAPE) -> Draft:
+    with shop(tmp_path, shape) as seen:
         return drafting.draft(seen, "main", tenant, TODAY)
 
 
@@ -330,8 +330,41 @@ def test_a_store_is_drafted_from_its_address(tmp_path: Path) -> None:
         draft_of(source_of("mssql://db.example/shop", tmp_path), None, TODAY)
 
 
+TIED = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY);
+CREATE TABLE ticket (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer (id));
+CREATE TABLE waits (id INTEGER PRIMARY KEY, a INTEGER REFERENCES ticket (id), b INTEGER REFERENCES ticket (id));
+CREATE TABLE reply (id INTEGER PRIMARY KEY, "at!" DATETIME, at DATETIME);
+CREATE TABLE "r-eply" (id INTEGER PRIMARY KEY);
+CREATE TABLE reply_customer (id INTEGER PRIMARY KEY, reply_id INTEGER REFERENCES reply (id),
+  customer_id INTEGER REFERENCES customer (id));
+CREATE TABLE "R eply" ("x y" INTEGER PRIMARY KEY);
+INSERT INTO customer VALUES (1), (2);
+INSERT INTO ticket VALUES (1, 1), (2, 2);
+INSERT INTO waits VALUES (1, 1, 2), (2, 1, 1);
+INSERT INTO reply VALUES (1, '2026-01-01', '2026-01-01'), (2, '2026-01-02', '2030-01-01'), (3, NULL, '2030-01-01');
+INSERT INTO reply_customer VALUES (1, 1, 1), (2, 2, 1), (3, 2, 2);
+"""
+
+
+def test_ties_contested_rows_and_backward_ties_are_decisions(tmp_path: Path) -> None:
+    """Equal paths are marked, rows that reach two tenants counted, and parents of link rows asked about."""
+    draft = drafted(tmp_path, shape=TIED)
+    told, text = "\n".join(decisions(draft)), written(draft)
+
+    assert "waits: two paths are equally long" in told
+    assert "waits: 1 rows are contested" in told
+    assert "reply: tied to tenants only through reply_customer (1 rows to one, 1 to several, 1 to none)" in told
+    assert "paths 1 and 2 name different tenants for 1 rows (contested)" in text
+    assert "decide: another path is as good" in text
+    assert "What becomes of a row whose last tenant leaves?" in " ".join(text.replace("#", "").split())
+    assert set(read(text).dataset("reply").times) == {"collection", "at"}
+    assert "in the future" in text
+
+
 def test_a_clash_of_paths_outside_the_proposal_is_not_contested() -> None:
     """Contested are rows for which something contradicts the chosen path; without one nothing is."""
     plain = TableDraft("case", (None, "case"), ("id",), ("id",), 3)
 
     assert (plain.contested, plain.without_tenant) == (0, 0)
+    assert not [line for line in decisions(Draft("main", None, ())) if "no path" in line]

@@ -231,3 +231,9 @@ def _moment(value: str | datetime) -> datetime:
 
 def _day(value: str | date) -> date:
     return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def old_logs(world: portal.World, number: int) -> list[tuple[Any, ...]]:
+    """Due rows that appear before every key that is there: behind the cursor of a walk that has begun."""
+    old = portal.stamp(world.now - timedelta(days=300))
+    return [(-1_000 - i, "Acme", "192.0.2.99", old) for i in range(number)]

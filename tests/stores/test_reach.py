@@ -13,8 +13,10 @@ import pytest
 
 from lifecycle.core.drafting import Backwards, Route
 from lifecycle.core.errors import Refused, Transient
-from lifecycle.core.inventory import Hop
+from lifecycle.core.inventory import Dataset, Hop
+from lifecycle.core.selection import Bound, Selection, TenantScope
 from lifecycle.ports.reach import Reached
+from lifecycle.stores.sql import SqlStore
 from lifecycle.stores.sql.reach import SqlSurvey, survey
 from tests.servers import libpq_url
 
@@ -22,26 +24,36 @@ TODAY = date(2026, 6, 1)
 SHAPE = (
     "CREATE TABLE firm (id integer PRIMARY KEY, code varchar(20) NOT NULL UNIQUE)",
     "CREATE TABLE article (id integer PRIMARY KEY, firm_id integer REFERENCES firm (id))",
-    'CREATE TABLE "case" (id integer PRIMARY KEY, firm_id integer REFERENCES firm (id),'
-    ' article_id integer REFERENCES article (id), "order" integer)',
+    (
+        'CREATE TABLE "case" (id integer PRIMARY KEY, firm_id integer REFERENCES firm (id),'
+        ' article_id integer REFERENCES article (id), "order" integer)'
+    ),
     "CREATE TABLE reply (id integer PRIMARY KEY, text varchar(20))",
-    "CREATE TABLE reply_firm (id integer PRIMARY KEY, reply_id integer NOT NULL REFERENCES reply (id),"
-    " firm_id integer NOT NULL REFERENCES firm (id))",
-    "CREATE TABLE event (id integer PRIMARY KEY, created_text varchar(40), logged_at bigint, due_ms bigint,"
-    " sent_on varchar(10), amount_due varchar(20), seconds bigint)",
+    (
+        "CREATE TABLE reply_firm (id integer PRIMARY KEY, reply_id integer NOT NULL REFERENCES reply (id),"
+        " firm_id integer NOT NULL REFERENCES firm (id))"
+    ),
+    (
+        "CREATE TABLE event (id integer PRIMARY KEY, created_text varchar(40), logged_at bigint, due_ms bigint,"
+        " sent_on varchar(10), amount_due varchar(20), seconds bigint)"
+    ),
 )
 ROWS = (
     "INSERT INTO firm VALUES (1, 'linde'), (2, 'linde-sued'), (3, 'birke')",
     "INSERT INTO article VALUES (1, 1), (2, 2), (3, NULL)",
     # Of its own firm, of another firm, of nobody, without an article, without a firm, without both.
-    'INSERT INTO "case" VALUES (1, 1, 1, 0), (2, 1, 2, 0), (3, 1, 3, 0), (4, 2, NULL, 0), (5, NULL, 1, 0),'
-    " (6, NULL, NULL, 0)",
+    (
+        'INSERT INTO "case" VALUES (1, 1, 1, 0), (2, 1, 2, 0), (3, 1, 3, 0), (4, 2, NULL, 0), (5, NULL, 1, 0),'
+        " (6, NULL, NULL, 0)"
+    ),
     "INSERT INTO reply VALUES (1, 'a'), (2, 'b'), (3, 'c')",
     "INSERT INTO reply_firm VALUES (1, 1, 1), (2, 2, 1), (3, 2, 2), (4, 2, 2)",
-    "INSERT INTO event VALUES"
-    " (1, '2026-01-02T03:04:05Z', 1767322800, 1767322800000, '2026-01-02', '12.50', 1767322800),"
-    " (2, '2026-01-03T03:04:05+01:00', 1767409200, 1798858800000, '2026-01-03', '9.00', 60),"
-    " (3, NULL, NULL, NULL, NULL, NULL, NULL)",
+    (
+        "INSERT INTO event VALUES"
+        " (1, '2026-01-02T03:04:05Z', 1767322800, 1767322800000, '2026-01-02', '12.50', 1767322800),"
+        " (2, '2026-01-03T03:04:05+01:00', 1767409200, 1798858800000, '2026-01-03', '9.00', 60),"
+        " (3, NULL, NULL, NULL, NULL, NULL, NULL)"
+    ),
 )
 OWN = Route((), "firm_id")
 BY_ARTICLE = Route((Hop(column="article_id", table="article", key="id"),), "firm_id")
@@ -52,19 +64,25 @@ Open = Callable[[], AbstractContextManager[SqlSurvey]]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def seen(request: pytest.FixtureRequest) -> Open:
-    """A small database of each product, to be looked at."""
+def url(request: pytest.FixtureRequest) -> str:
+    """The address of a small database of each product."""
     if request.param == "sqlite":
         path: Path = request.getfixturevalue("sqlite_path")
         with closing(sqlite3.connect(path)) as connection:
             for statement in (*SHAPE, *ROWS):
                 connection.execute(statement)
             connection.commit()
-        return lambda: survey(f"sqlite:///{path}")
-    url: str = request.getfixturevalue("postgres_url")
-    with psycopg.connect(libpq_url(url)) as server:
+        return f"sqlite:///{path}"
+    address: str = request.getfixturevalue("postgres_url")
+    with psycopg.connect(libpq_url(address)) as server:
         for statement in (*SHAPE, *ROWS):
             server.execute(statement.encode())
+    return address
+
+
+@pytest.fixture
+def seen(url: str) -> Open:
+    """The database, to be looked at."""
     return lambda: survey(url)
 
 
@@ -140,10 +158,40 @@ def test_I23_a_failed_look_says_nothing_of_the_database(postgres_url: str) -> No
     """An error of the driver becomes one of ours, without its words."""
     with psycopg.connect(libpq_url(postgres_url)) as server:
         server.execute("CREATE TABLE secret_firm (id int PRIMARY KEY)")
-    with pytest.raises((Refused, Transient)) as caught, survey(postgres_url) as store:
-        with psycopg.connect(libpq_url(postgres_url)) as server:
-            server.execute("DROP TABLE secret_firm")
-        store.rows((None, "secret_firm"))
+    with pytest.raises((Refused, Transient)) as caught:
+        _look_at_what_goes(postgres_url)
 
     assert "secret_firm" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_I06_rows_that_somebody_else_holds_on_to_are_counted(url: str) -> None:
+    """A row of another tenant, of no tenant, or of an undeclared table keeps a row from going; one's own does not."""
+    tenancy = {"by": "column", "column": "firm_id", "nulls": "processor"}
+    common = {"store": "main", "category": "content", "key": ("id",)}
+    datasets = [
+        Dataset.model_validate({"id": "cases", "table": "case", "tenant": tenancy, **common}),
+        Dataset.model_validate({"id": "articles", "table": "article", "tenant": tenancy, **common}),
+        Dataset.model_validate({"id": "firms", "table": "firm", "tenant": {"by": "column", "column": "id"}, **common}),
+    ]
+    store = SqlStore("main", url, datasets, deployment="test")
+    store.prepare("test")
+    alias = "t-" + "a" * 16
+
+    def contested(dataset: str, tenant: str) -> int:
+        selection = Selection(dataset=dataset, scope=TenantScope(tenant=alias))
+        return store.oddities(dataset, Bound(selection, tenant)).contested
+
+    # Article 1 is read in a case of nobody, article 2 in one of firm 1; nothing references a case.
+    assert [contested("articles", tenant) for tenant in ("1", "2", "3")] == [1, 1, 0]
+    assert [contested("cases", tenant) for tenant in ("1", "2", "3")] == [0, 0, 0]
+    # The link table is in no dataset: nothing of ours will remove its rows.
+    assert [contested("firms", tenant) for tenant in ("1", "2", "3")] == [1, 1, 0]
+    store.close()
+
+
+def _look_at_what_goes(url: str) -> None:
+    with survey(url) as store:
+        with psycopg.connect(libpq_url(url)) as server:
+            server.execute("DROP TABLE secret_firm")
+        store.rows((None, "secret_firm"))

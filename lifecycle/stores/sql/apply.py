@@ -17,7 +17,7 @@ from lifecycle.core.plan import Delete, Detach
 from lifecycle.core.selection import GroupScope, TenantScope
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Batch, Receipt
-from lifecycle.stores.sql import tables
+from lifecycle.stores.sql import contested, tables
 from lifecycle.stores.sql.catalogue import World, word_of
 from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
@@ -41,7 +41,7 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     failpoint("batch.receipt-open")
     _know_tenant(connection, dialect, batch)
     _lock_path(connection, dialect, world, batch)
-    taken = _cascades(connection, dialect, world, batch)
+    taken = _cascades(connection, dialect, world, selected, truths, batch)
     changed = _change(connection, dialect, selected, truths, batch)
     if changed.count > batch.remaining:
         raise Refused("more items match than the plan has left", guard="limit")
@@ -110,13 +110,18 @@ def _range(dialect: Dialect, selected: Selected, batch: Batch) -> list[Truth]:
     return bounds(dialect, selected, after, read_cursor(batch.upto))
 
 
-def _cascades(connection: Connection, dialect: Dialect, world: World, batch: Batch) -> Mapping[str, int]:
-    if not isinstance(batch.action, Delete):
+def _cascades(
+    connection: Connection, dialect: Dialect, world: World, selected: Selected, truths: list[Truth], batch: Batch
+) -> Mapping[str, int]:
+    if not isinstance(batch.action, Delete) or not selected.dataset.cascades:
         return {}
-    selected = Selected(dialect, world, batch.bound, alias="parent")
-    if not selected.dataset.cascades:
-        return {}
-    return cascades(connection, world, selected, [*selected.changing(), *_range(dialect, selected, batch)])
+    # Nobody may hang a new row onto these any more: it would go with them, whosever it is and whether due or not.
+    dialect.lock_rows(connection, sa.select(sa.literal(1)).select_from(selected.source).where(*truths))
+    parent = Selected(dialect, world, batch.bound, alias="parent")
+    taken = cascades(connection, world, parent, [*parent.changing(), *_range(dialect, parent, batch)])
+    if any(taken.values()) and contested.taken(connection, dialect, world, selected, truths):
+        raise Refused("rows of another tenant would go with rows of this one", guard="contested")
+    return taken
 
 
 def _change(connection: Connection, dialect: Dialect, selected: Selected, truths: list[Truth], batch: Batch) -> Changed:

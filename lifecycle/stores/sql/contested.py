@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -20,9 +22,36 @@ def count(connection: Connection, dialect: Dialect, world: World, bound: Bound) 
     if not isinstance(bound.selection.scope, TenantScope) or bound.tenant is None:
         return 0
     selected = Selected(dialect, world, bound)
-    truths = [*selected.where(), _held_by_others(dialect, world, selected, bound.tenant)]
+    held = _held_by_others(dialect, world, selected, bound.tenant)
+    truths = [*selected.where(), sa.or_(held, _taking_others(dialect, world, selected, bound.tenant))]
     found: int = connection.execute(sa.select(sa.func.count()).select_from(selected.source).where(*truths)).scalar_one()
     return found
+
+
+def taken(connection: Connection, dialect: Dialect, world: World, selected: Selected, truths: Sequence[Truth]) -> int:
+    """Count the rows of a piece whose deletion would take or change a row of another tenant; 0 for other scopes."""
+    if not isinstance(selected.bound.selection.scope, TenantScope) or selected.bound.tenant is None:
+        return 0
+    others = _taking_others(dialect, world, selected, selected.bound.tenant)
+    query = sa.select(sa.func.count()).select_from(selected.source).where(*truths, others)
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
+def _taking_others(dialect: Dialect, world: World, selected: Selected, tenant: str) -> Truth:
+    """A row of another tenant hangs on the selected row by a declared ON DELETE path: it would go or change with it."""
+    found: list[Truth] = []
+    for number, (dataset, key) in enumerate(world.cascaded(selected.dataset)):
+        if dataset.tenant.column is None:
+            continue
+        holder = world.tables[key.schema, key.table]
+        other = clause_of(holder).alias(f"taken{number}")
+        link = [other.c[a] == selected.source.c[b] for a, b in zip(key.columns, key.to_columns, strict=True)]
+        compiler = Compiler(dialect, world, Shape(dataset, holder), other)
+        mine = compiler.reaching(lambda column: dialect.tenant_is(column, tenant))
+        owned = [compiler.attached(), sa.not_(sa.func.coalesce(mine, sa.literal(False)))]
+        found.append(sa.exists(sa.select(sa.literal(1)).select_from(other).where(*link, *owned)))
+    return sa.or_(*found) if found else sa.false()
 
 
 def _held_by_others(dialect: Dialect, world: World, selected: Selected, tenant: str) -> Truth:

@@ -132,6 +132,9 @@ class Dialect(Protocol):
     def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:
         """Lock what the query reads against change until the transaction ends."""
 
+    def lock_rows(self, connection: Connection, query: sa.Select[Any]) -> None:
+        """Lock the rows that the query reads against change and new references until the transaction ends."""
+
     def change(
         self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
     ) -> Changed:

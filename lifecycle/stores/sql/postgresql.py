@@ -160,6 +160,11 @@ class PostgresqlDialect(PostgresqlTypes):
         locked = query.with_for_update(read=True).subquery()
         connection.execute(sa.select(sa.func.count()).select_from(locked))
 
+    def lock_rows(self, connection: Connection, query: sa.Select[Any]) -> None:
+        """FOR UPDATE: only this keeps a foreign key's check of a new child waiting."""
+        locked = query.with_for_update().subquery()
+        connection.execute(sa.select(sa.func.count()).select_from(locked))
+
     def change(
         self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
     ) -> Changed:

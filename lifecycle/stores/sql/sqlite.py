@@ -195,6 +195,9 @@ class SqliteDialect:
     def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:
         """Nothing to do: the writer is alone."""
 
+    def lock_rows(self, connection: Connection, query: sa.Select[Any]) -> None:
+        """Nothing to do: the writer is alone."""
+
     def change(
         self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
     ) -> Changed:
