@@ -39,7 +39,7 @@ bench: venv ## measure against raw SQL and its alternatives
 	$(BIN)/python -m tests.bench
 
 docs: venv ## write what is generated: the JSON Schemas of all documents
-	$(BIN)/lifecycle schema --all docs/schema
+	$(BIN)/lifecycle schema --all policies/schema
 
 pins: venv ## recompute requirements/ (UPGRADE=--upgrade for newer versions)
 	scripts/pins $(UPGRADE)

@@ -111,7 +111,7 @@ class OwnPostgres:
     @property
     def url(self) -> str:
         """SQLAlchemy's URL of the maintenance database."""
-        return f"{SCHEME}lifecycle:{self.password}@127.0.0.1:{self.port}/postgres"
+        return f"{SCHEME}tester:{self.password}@127.0.0.1:{self.port}/postgres"
 
     @property
     def pid(self) -> int:
@@ -288,7 +288,7 @@ def _create_postgres(binaries: Path) -> OwnPostgres:
     try:
         _give(password, server.password, account)
         server._run(
-            "initdb", "-D", server.data, "-U", "lifecycle", "--auth=scram-sha-256", f"--pwfile={password}",
+            "initdb", "-D", server.data, "-U", "tester", "--auth=scram-sha-256", f"--pwfile={password}",
             "--encoding=UTF8", "--locale=C", "--no-sync",
         )  # fmt: skip
         settings = POSTGRES_SETTINGS | {"unix_socket_directories": f"'{home}'"}

@@ -48,17 +48,19 @@ def command(
     """Start a deployment: folder, keys, settings, statutes and agreements. Nothing that exists is replaced.
 
     With --from, the store's catalogue is read and inventory.yaml is drafted, unreviewed: the paths to the tenant with
-    the rows they reach, likely times and persons. The store itself is only read.
+    the rows they reach, likely times and persons. The store is only read, but its tables are counted: a large one is
+    best drafted from a replica or in a quiet hour.
     """
     from lifecycle.cli import drafting
     from lifecycle.wiring.creation import create
-    from lifecycle.wiring.drafting import keep, source_of
+    from lifecycle.wiring.drafting import keep, render, source_of
 
     if source is None and tenant is not None:
         raise click.UsageError("--tenant-table belongs to --from")
     read = None if source is None else source_of(source, folder)
     # The look comes first: one that fails leaves no half-made deployment behind.
     found = None if read is None else drafting.look(read, tenant, session.today())
+    text = "" if read is None or found is None else render(found, read, deployment, agreements, country)
     create(folder, deployment=deployment, origin=origin, agreements=agreements)
     steps = [step.format(folder=folder) for step in NEXT]
     document: dict[str, Any] = {
@@ -69,7 +71,7 @@ def command(
     }
     page = Page().line(f"The deployment {deployment} is in {folder}.", "good").line()
     if read is not None and found is not None:
-        path = keep(found, read, folder, agreements, country)
+        path = keep(text, read, folder)
         document["draft"] = drafting.document(found, path)
         drafting.show(page, found, path)
         steps[0] = f"Review {path}, then set reviewed: true in it."

@@ -44,7 +44,7 @@ def command(session: Session, kind: str | None, folder: Path | None) -> None:
         return
     assert folder is not None  # noqa: S101 - one of the two is there
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{name}.schema.json" for name in KINDS]
+    files = [folder / f"{name}.json" for name in KINDS]
     for name, file in zip(KINDS, files, strict=True):
         file.write_text(json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     session.show({"files": [str(file) for file in files]}, Page().lines(map(str, files)))

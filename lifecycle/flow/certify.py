@@ -262,7 +262,7 @@ def _predicate(deployment: Deployment, basis: _Basis, names: Mapping[str, Any], 
     started = next(e for e in basis.entries.values() if e["type"] == "job.started")
     finished = next(e for e in basis.entries.values() if e["type"] == "job.finished")
     totals = {name: sum(check[name] for check in looked.checks) for name in ("undatable", "unattributed", "contested")}
-    copies = _copies(deployment, basis, now.date())
+    copies = _copies(deployment, basis, local_date(now, basis.agreement.zone))
     withheld = [_withheld(group) for step in plan.steps for group in step.withheld if group.count]
     created = min(basis.entries)
     return {

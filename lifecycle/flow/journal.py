@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from lifecycle.core.errors import Corrupt
-from lifecycle.core.events import DeploymentCreated, DocumentsAccepted, Event, RunSummary, fields_of
+from lifecycle.core.events import (
+    DeploymentCreated,
+    DocumentsAccepted,
+    Event,
+    OperatorAdded,
+    OperatorRemoved,
+    RunSummary,
+    fields_of,
+)
 from lifecycle.core.job import Job, fold
 from lifecycle.evidence import merkle
 from lifecycle.evidence.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -89,6 +97,26 @@ def check_history(deployment: Deployment, note: str) -> Checkpoint:
         msg = "the log is not a continuation of its checkpoint outside the database"
         raise Corrupt(msg)
     return known
+
+
+def accept_operators(deployment: Deployment) -> None:
+    """Log every operator's key that was added to or removed from the operators file since the last look."""
+    known = {name: body.decode() for name, body in deployment.state.items("operator")}
+    current = {o.id: o.public_key for o in deployment.operators.operators if o.removed_on is None}
+    changes: list[Event] = [
+        OperatorRemoved(operator=name, public_key=key) for name, key in known.items() if current.get(name) != key
+    ]
+    changes += [OperatorAdded(operator=name, public_key=key) for name, key in current.items() if known.get(name) != key]
+    if not changes:
+        return
+    with deployment.state.transaction() as tx:
+        for name in known.keys() - current.keys():
+            tx.remove("operator", name)
+        for name, key in current.items():
+            tx.put("operator", name, key.encode())
+        for change in changes:
+            write(deployment, tx, change)
+    checkpoint(deployment)
 
 
 def accept_documents(deployment: Deployment) -> None:

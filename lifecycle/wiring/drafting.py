@@ -22,6 +22,7 @@ from lifecycle.flow import drafting
 from lifecycle.ports.reach import Survey
 from lifecycle.stores.sql.reach import survey
 from lifecycle.wiring import secrets
+from lifecycle.wiring.creation import example_policies
 from lifecycle.wiring.deployment import read_settings
 from lifecycle.wiring.outside import replace
 
@@ -79,28 +80,27 @@ def candidates_of(source: Source) -> tuple[Candidate, ...]:
         return drafting.propose(seen)
 
 
-def keep(draft: Draft, source: Source, folder: Path, agreements: tuple[str, ...], country: str) -> Path:
-    """Write the draft as the deployment's inventory and return its path; an inventory that is there is kept.
+def render(draft: Draft, source: Source, deployment: str, agreements: tuple[str, ...], country: str) -> str:
+    """Return the draft as an inventory document, with the categories of the agreements that come with the product.
 
     Raises:
-        InvalidDocument: an inventory is there already, or the draft makes no valid document.
+        InvalidDocument: no such agreement, or the draft makes no valid document, such as too many tables for one.
     """
-    settings = read_settings(folder)
-    path = folder / settings.inventory
+    folder = example_policies() / "agreements"
+    served = [load(folder / f"{name}.yaml", "agreement").document for name in agreements]
+    known = [document for document in served if isinstance(document, Agreement)]
+    return write_draft(draft, id=deployment, address=source.secret, country=country, agreements=known)
+
+
+def keep(text: str, source: Source, folder: Path) -> Path:
+    """Write the document as the deployment's inventory and return its path; InvalidDocument when one is there."""
+    path = folder / read_settings(folder).inventory
     if path.exists():
         raise InvalidDocument("the deployment has an inventory already", advice="Nothing is ever replaced.")
-    served = [_agreement(folder / settings.policies / "agreements" / f"{name}.yaml") for name in agreements]
-    text = write_draft(draft, id=settings.deployment, address=source.secret, country=country, agreements=served)
     if source.plain and source.secret.file is not None:
         replace(folder / source.secret.file, f"{source.url}\n".encode())
     replace(path, text.encode(), mode=0o644)
     return path
-
-
-def _agreement(path: Path) -> Agreement:
-    document = load(path, "agreement").document
-    assert isinstance(document, Agreement)  # noqa: S101 - the loader was asked for this kind
-    return document
 
 
 @contextmanager

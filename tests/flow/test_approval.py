@@ -116,12 +116,16 @@ def test_a_mandate_carries_the_next_plan_and_ends_when_revoked(world: World) -> 
         assert execute.apply(deployment, first).clean
         mandate = approve.live_mandate(deployment, execute.read_plan(deployment, first), world.now.date())
         assert mandate is not None
-        made.insert(world, "access_log", [(700_000, "acme2", "192.0.2.9", portal.stamp(world.now - timedelta(days=95)))])
+        made.insert(
+            world, "access_log", [(700_000, "acme2", "192.0.2.9", portal.stamp(world.now - timedelta(days=95)))]
+        )
         second = planning.plan_rule(deployment, "clientport", "server-logs", author=made.AUTHOR)
         assert second is not None
         assert execute.apply(deployment, second.hash).deleted == 1
         approve.revoke(deployment, mandate.id, "op-one", world.key("op-one"))
-        made.insert(world, "access_log", [(700_001, "acme2", "192.0.2.9", portal.stamp(world.now - timedelta(days=95)))])
+        made.insert(
+            world, "access_log", [(700_001, "acme2", "192.0.2.9", portal.stamp(world.now - timedelta(days=95)))]
+        )
         third = planning.plan_rule(deployment, "clientport", "server-logs", author=made.AUTHOR)
         assert third is not None
         with pytest.raises(Refused) as refused:

@@ -36,7 +36,8 @@ from lifecycle.documents.drafts import write_draft
 from lifecycle.flow import drafting
 from lifecycle.ports.reach import Survey
 from lifecycle.stores.sql.reach import survey
-from lifecycle.wiring.drafting import candidates_of, draft_of, source_of
+from lifecycle.wiring.creation import create
+from lifecycle.wiring.drafting import candidates_of, draft_of, keep, render, source_of
 from tests.core import world
 
 TODAY = date(2026, 6, 1)
@@ -360,6 +361,25 @@ def test_ties_contested_rows_and_backward_ties_are_decisions(tmp_path: Path) -> 
     assert "What becomes of a row whose last tenant leaves?" in " ".join(text.replace("#", "").split())
     assert set(read(text).dataset("reply").times) == {"collection", "at"}
     assert "in the future" in text
+
+
+def test_the_draft_becomes_the_inventory_and_replaces_none(tmp_path: Path) -> None:
+    """An address without a secret is kept in a file that only its owner reads; what is there is never overwritten."""
+    with closing(sqlite3.connect(tmp_path / "app.db")) as connection:
+        connection.executescript(SHAPE)
+    folder = tmp_path / "deployment"
+    create(folder, deployment="shop", origin="lifecycle.example.com/shop", agreements=("clientport",))
+    source = source_of(f"sqlite:///{tmp_path}/app.db", folder)
+    text = render(draft_of(source, "customer.id", TODAY), source, "shop", ("clientport",), "DE")
+    path = keep(text, source, folder)
+    address = folder / "main.address"
+
+    assert read(path.read_text()).stores[0].address == Secret(file="main.address")
+    assert (address.stat().st_mode & 0o777, address.read_text()) == (0o600, f"sqlite:///{tmp_path}/app.db\n")
+    with pytest.raises(InvalidDocument, match="an inventory already"):
+        keep(text, source, folder)
+    with pytest.raises(InvalidDocument):
+        render(draft_of(source, "customer.id", TODAY), source, "shop", ("nothing",), "DE")
 
 
 def test_a_clash_of_paths_outside_the_proposal_is_not_contested() -> None:

@@ -107,9 +107,7 @@ def test_I17_a_log_that_cannot_be_written_stops_everything(line: Line) -> None:
 
     def block() -> None:
         with sqlite3.connect(line.world.folder / "state.db") as state:
-            state.execute(
-                "CREATE TRIGGER full BEFORE INSERT ON log_entry BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-            )
+            state.execute("CREATE TRIGGER full BEFORE INSERT ON log_entry BEGIN SELECT RAISE(ABORT, 'disk full'); END")
         state.close()
 
     with line.world.open(failpoint=once("intent.before", block)) as deployment, pytest.raises(LifecycleError):
@@ -188,10 +186,10 @@ def test_I22_a_rewritten_entry_is_found_when_it_is_read(line: Line) -> None:
     """A body that is not the one of its leaf hash is no entry."""
     with sqlite3.connect(line.world.folder / "state.db") as state:
         state.execute(
-            "UPDATE log_entry SET body = replace(body, 'plan.approved', 'plan.approveD') WHERE type = 'plan.approved'"
+            "UPDATE log_entry SET body = CAST(replace(body, 'approved', 'approveD') AS BLOB) WHERE type = 'plan.approved'"
         )
     state.close()
-    with line.world.open() as deployment, pytest.raises(Corrupt):
+    with pytest.raises(Corrupt), line.world.open() as deployment:
         execute.apply(deployment, line.rule)
     assert line.gone() == set()
 
