@@ -56,7 +56,7 @@ def issue(session: Session, plan_hash: str) -> None:
     from lifecycle.flow.cycle import settle
     from lifecycle.flow.plans import find_hash
 
-    with session.open(stores=False) as deployment:
+    with session.open() as deployment:
         certificate = certify.issue(deployment, find_hash(deployment, plan_hash))
         settle(deployment)
         statement = _statement(deployment, certificate)

@@ -94,7 +94,7 @@ def _reason(reason: Reason, *, note: str | None) -> tuple[str, str]:
     what = {"floor": "keep   ", "ceiling": "gone by", "hold": "held   "}[reason.kind]
     figure = words.period(reason.period) if reason.period else ""
     figure += "until it is released" if reason.kind == "hold" else ""
-    figure += f" after {reason.start}" if reason.start else ""
+    figure += f" after {_since(reason.start)}" if reason.start else ""
     if reason.day is not None:
         figure += f" → {'free from' if reason.kind == 'floor' else 'before'} {reason.day}"
     # A rule of the operator's own names itself once as the rule's source and once as the figure's.
@@ -106,6 +106,13 @@ def _reason(reason: Reason, *, note: str | None) -> tuple[str, str]:
     return f"{'binds ' if reason.binds else '(no)  '} {what} {figure}".rstrip(), " · ".join(
         part for part in place if part
     )
+
+
+def _since(start: str) -> str:
+    """Return a start time as people say it: `the contract's end`, `the end of the year of issue`, `collection`."""
+    name, _, turn = start.partition(", ")
+    spoken = {"contract-end": "the contract's end", "window-end": "the window's end"}.get(name, name)
+    return f"the end of the year of {spoken}" if turn == "year-end" else spoken
 
 
 def _document(found: Explanation) -> dict[str, Any]:

@@ -249,6 +249,7 @@ def _reasons(
     *,
     awaiting: bool,
 ) -> Iterator[Reason]:
+    layers = {window.id: window.layer for window in effective.windows}
     keeps = {window.id: str(window.keep) for window in effective.windows}
     keeps |= {floor.id: str(floor.period) for statutes in policy.statutes for floor in statutes.retrieval}
     for window in windows:
@@ -256,7 +257,10 @@ def _reasons(
         note = "ended earlier by the tenant's instruction" if window.waived else None
         if day is None:
             note = "the promised return is not delivered yet"
-        yield Reason("floor", day, keeps.get(window.id), "contract-end", window.label, window.source, note=note)
+        layer = layers.get(window.id)
+        yield Reason(
+            "floor", day, keeps.get(window.id), "contract-end", window.label, window.source, layer=layer, note=note
+        )
     if not effective.data_act.applies:
         for floor in (floor for statutes in policy.statutes for floor in statutes.retrieval):
             note = f"switched off: {effective.data_act.reason}"

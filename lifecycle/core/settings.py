@@ -38,9 +38,9 @@ class LimitSettings(Value):
     margin_days: Days = Field(
         default=3, description="Days before a ceiling on which items are due: 2 × schedule interval + longest run."
     )
-    first_batch: Annotated[int, Field(ge=1, le=50_000)] = Field(default=5_000, description="Items of the first batch.")
-    least_batch: Annotated[int, Field(ge=1, le=50_000)] = Field(default=500, description="The smallest batch.")
-    most_batch: Annotated[int, Field(ge=1, le=50_000)] = Field(default=50_000, description="The largest batch.")
+    first_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=5_000, description="Items of the first batch.")
+    least_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="The smallest batch.")
+    most_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=100_000, description="The largest batch.")
     late_least: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=100, description="Rows inserted since the plan that a job may still take, at least."
     )

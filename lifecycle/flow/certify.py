@@ -6,7 +6,7 @@ Nothing is stated that the log cannot prove; what the statement does not cover i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from lifecycle.core.events import CertificateIssued
 from lifecycle.core.job import Job
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.plan import Delete, Plan, Step
-from lifecycle.core.selection import TenantScope
+from lifecycle.core.selection import Selection, TenantScope
 from lifecycle.core.tenant import Tenant
 from lifecycle.core.value import Digest, Identifier, Line, Value
 from lifecycle.evidence.bundle import collect, pack_bundle
@@ -263,6 +263,8 @@ def _predicate(deployment: Deployment, basis: _Basis, names: Mapping[str, Any], 
     finished = next(e for e in basis.entries.values() if e["type"] == "job.finished")
     totals = {name: sum(check[name] for check in looked.checks) for name in ("undatable", "unattributed", "contested")}
     copies = _copies(deployment, basis, local_date(now, basis.agreement.zone))
+    uncovered = _uncovered(deployment, plan)
+    complete = looked.coverage_complete and not any(totals.values()) and not uncovered
     withheld = [_withheld(group) for step in plan.steps for group in step.withheld if group.count]
     created = min(basis.entries)
     return {
@@ -270,7 +272,7 @@ def _predicate(deployment: Deployment, basis: _Basis, names: Mapping[str, Any], 
         "v": 1,
         "type": "tenant" if plan.tenant else "run",
         "title": basis.agreement.proof.title,
-        "completeness": _completeness(copies, withheld, complete=looked.coverage_complete and not any(totals.values())),
+        "completeness": _completeness(copies, withheld, complete=complete),
         "issued_at": instant(now),
         "tenant": plan.tenant,
         "job": job.id,
@@ -308,14 +310,32 @@ def _predicate(deployment: Deployment, basis: _Basis, names: Mapping[str, Any], 
         },
         "approvals": sorted(approvers(deployment, plan, basis.plan_hash)),
         "mandate": job.mandate,
-        "limits": list(_limits(deployment, plan)),
+        "limits": list(_limits(deployment, plan, uncovered)),
         "tool": {"version": deployment.tool_version, "build_hash": None},
     }
 
 
-def _limits(deployment: Deployment, plan: Plan) -> Iterator[str]:
+def _uncovered(deployment: Deployment, plan: Plan) -> list[str]:
+    """Return the datasets that hold rows of the tenant and are in no step of the plan: nothing deletes them yet."""
+    if plan.tenant is None:
+        return []
+    planned, scope = {step.dataset for step in plan.steps}, TenantScope(tenant=plan.tenant)
+    found = []
+    for dataset in deployment.policy.inventory.datasets:
+        if dataset.tenant.by != "none" and dataset.id not in planned:
+            theirs = Selection(dataset=dataset.id, scope=scope, only=dataset.only, respect_holds=False)
+            if deployment.stores[dataset.store].count(bind(deployment, theirs)).items:
+                found.append(dataset.id)
+    return found
+
+
+def _limits(deployment: Deployment, plan: Plan, uncovered: Sequence[str]) -> Iterator[str]:
     """Yield what the certificate does not cover; what belongs to no single tenant leaves with none (I21)."""
     yield from LIMITS
+    if uncovered:
+        names = ", ".join(uncovered)
+        shown = names if len(names) <= _MOST_NAMES else f"{len(uncovered)} datasets of the inventory"
+        yield f"Rows of this tenant that the plan does not cover are still there: {shown}."
     apart = [dataset.id for dataset in deployment.policy.inventory.datasets if dataset.tenant.by == "none"]
     if plan.tenant and apart:
         names = ", ".join(apart)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.offboarding import Progress as Ended
 from lifecycle.core.offboarding import next_state
 from lifecycle.flow import certify, offboard
 from lifecycle.flow.approve import live_mandate
-from lifecycle.flow.controls import log_refusal, refuse_if_stopped
+from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Observer, Ran, apply, silent
 from lifecycle.flow.journal import checkpoint, read_job
@@ -44,10 +44,22 @@ def tick(deployment: Deployment, *, observe: Observer = silent) -> list[Turn]:
     refuse_if_stopped(deployment)
     with deployment.state.exclusive():
         recover(deployment)
+    _keep_time(deployment)
     turns = [_turn(deployment, agreement, rule, observe) for agreement, rule in due_rules(deployment)]
     settle(deployment)
     checkpoint(deployment)
     return turns
+
+
+def _keep_time(deployment: Deployment) -> None:
+    """Put the present on record, also when nothing is due: quiet nights are no outage (I13)."""
+    try:
+        raise_mark(deployment, effective_now(deployment, sorted(deployment.stores)))
+    except Refused as refusal:
+        log_refusal(deployment, refusal)
+    except LifecycleError:
+        # Without every clock nothing is marked; that a store does not answer is for each rule's own turn to say.
+        return
 
 
 def _turn(deployment: Deployment, agreement: str, rule: str, observe: Observer) -> Turn:
@@ -73,7 +85,11 @@ def settle(deployment: Deployment) -> None:
     for tenant in tenants(deployment):
         if tenant.contract_end is None or tenant.state == "closed":
             continue
-        seen = offboard.view(deployment, tenant)
+        try:
+            seen = offboard.view(deployment, tenant)
+        except (InvalidDocument, Refused):
+            # Listed among what cannot be resolved; its state stands, and nobody else's waits for it (I27).
+            continue
         state = next_state(
             tenant,
             offboard.today_of(deployment, tenant),

@@ -31,7 +31,7 @@ class Limits:
     late_passes: int = 2
     first_batch: int = 5_000
     least_batch: int = 500
-    most_batch: int = 50_000
+    most_batch: int = 100_000
     aim_seconds: float = 0.35
     plan_hours: int = 72
     clock_spread_seconds: int = 60
@@ -92,8 +92,14 @@ class Deployment:
         raise InvalidDocument(msg, advice="Add the public key with `lifecycle operator add`, or use another --by.")
 
     def zone_of(self, tenant: Tenant) -> str:
-        """Return the calendar's zone of the tenant's agreement."""
-        return self.policy.agreement(tenant.agreement, tenant.agreement_version).zone
+        """Return the calendar's zone of the tenant's agreement. Raises InvalidDocument when no document holds it."""
+        try:
+            return self.policy.agreement(tenant.agreement, tenant.agreement_version).zone
+        except KeyError:
+            raise InvalidDocument(
+                "a tenant is bound by an agreement or version that no document holds",
+                advice="Put the document back: `lifecycle status` names what cannot be resolved.",
+            ) from None
 
 
 def instant(moment: datetime) -> str:

@@ -28,7 +28,7 @@ from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
 from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
 from lifecycle.flow.mirror import mirror, mirror_holds
 from lifecycle.flow.pace import Pace
-from lifecycle.flow.planning import refuse_not_due
+from lifecycle.flow.planning import refuse_not_due, refuse_unspared
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
@@ -42,6 +42,13 @@ RETRIES = 5
 
 PASSING = frozenset({"holds-changed", "limit"})
 """Refusals of one batch that a fresh look may resolve."""
+
+
+POISONED = "constraint"
+"""The refusal of one row by the database's own rules: such a row is passed by, the others go."""
+
+MOST_PARKED = 20
+"""How many such rows a walk passes by before the refusal stands: then it is no single row's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ def _start(run: _Run) -> None:
         store.advance_epoch(deployment.id, run.epoch)
     # The versions that our own writing left, not what a later look finds: a hold in between must be noticed.
     run.holds = mirror(deployment, names)
+    refuse_unspared(deployment, plan)
     if run.state.started is None:
         _check_counts(run)
         weigh_before(deployment, plan, run.job)
@@ -283,23 +291,45 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
     """Walk from the cursor to the end of the dataset, or until the allowance is used up."""
     store = run.deployment.stores[step.store]
     walk, pace = where
-    failures = 0
+    failures = parked = size = 0
+    narrow: int | None = None
+    cut: Cut | None = None
     while True:
         try:
             allowed = _allowed(run, step)
-            cut = store.cut(bound, _after(run, step), min(pace.size, allowed)) if allowed > 0 else None
+            size = min(pace.size, allowed, narrow or allowed)
+            cut = store.cut(bound, _after(run, step), size) if allowed > 0 else None
             if cut is None:
                 _flush(run)
                 return pace
             pace = _batch(run, step, bound, (cut, walk, pace))
-            failures = 0
+            failures, narrow = 0, None if narrow is None or narrow >= pace.size else narrow * 2
         except (Transient, Unknown) as error:
             failures += 1
             _after_failure(run, error, failures)
             pace = pace.slower()
         except Refused as refusal:
+            if refusal.guard == POISONED and cut is not None and parked < MOST_PARKED:
+                narrow = _isolate(run, step, refusal, (cut, walk, size))
+                parked += narrow == 1 and size == 1
+                continue
             failures += 1
             _after_refusal(run, refusal, failures)
+
+
+def _isolate(run: _Run, step: Step, refusal: Refused, piece: tuple[Cut, int, int]) -> int:
+    """Close the batch, and return the next size: half, or 1 after the row that may not go was passed by (I27).
+
+    What is passed by is still found by the count after the walk: the job ends `partial`, never `done`.
+    """
+    cut, walk, size = piece
+    _reread(run)
+    if size > 1:
+        return size // 2
+    log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
+    with run.deployment.state.transaction() as tx:
+        tx.put("job", cursor_name(run.job, step.id), canonical.encode({"after": cut.upto, "walk": walk}))
+    return 1
 
 
 def _after(run: _Run, step: Step) -> Json:
@@ -340,6 +370,7 @@ def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
         log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
         raise refusal
     run.holds = mirror_holds(run.deployment, run.holds)
+    refuse_unspared(run.deployment, run.plan)
 
 
 def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) -> Pace:

@@ -85,9 +85,13 @@ def exports(deployment: Deployment, alias: str | None = None) -> list[Exported]:
 
 
 def returned_on(deployment: Deployment, tenant: Tenant) -> date | None:
-    """Return the local day of the tenant's last delivered package, or None."""
-    delivered = [exported.delivered_at for exported in exports(deployment, deployment.alias(tenant.id))]
-    return local_date(max(delivered), deployment.zone_of(tenant)) if delivered else None
+    """Return the local day of the last package that was delivered after the contract's end, or None.
+
+    An earlier one returned what there was then: what was written until the end is not in it (I34).
+    """
+    zone = deployment.zone_of(tenant)
+    days = [local_date(one.delivered_at, zone) for one in exports(deployment, deployment.alias(tenant.id))]
+    return max((day for day in days if tenant.contract_end is None or day > tenant.contract_end), default=None)
 
 
 def _datasets(deployment: Deployment, tenant: Tenant) -> Iterator[ExportDataset]:

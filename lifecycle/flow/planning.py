@@ -13,6 +13,7 @@ from datetime import date, datetime
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.guard import check_change, late_allowance
+from lifecycle.core.hold import Hold
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.layering import effective
 from lifecycle.core.obligation import Obligation
@@ -145,6 +146,25 @@ def refuse_not_due(deployment: Deployment, tenant: Tenant, now: datetime) -> Tim
     if not line.is_due(today):
         _refuse_early(line.due_from, awaiting=line.awaiting_choice, ended=line.contract_end is not None)
     return line
+
+
+def refuse_unspared(deployment: Deployment, plan: Plan) -> None:
+    """Raise Refused when a hold that was set since the plan keeps rows whose parents the plan does not spare (I7)."""
+    kept = {name for hold in holds(deployment) if _concerns(deployment, plan, hold) for name in hold.datasets}
+    for binding in plan.stores:
+        local = deployment.policy.inventory.in_store(binding.store)
+        remaining = may_remain(children_of(local, deployment.stores[binding.store].catalogue()), kept)
+        for step in plan.steps:
+            if step.store == binding.store and not set(remaining[step.dataset]) <= set(step.selection.unreferenced_by):
+                raise Refused(
+                    f"a hold set since the plan keeps rows that rows of {step.dataset} carry",
+                    guard="hold",
+                    advice="Plan again: the new plan spares the parents of what is held.",
+                )
+
+
+def _concerns(deployment: Deployment, plan: Plan, hold: Hold) -> bool:
+    return plan.tenant is None or deployment.alias(hold.tenant) == plan.tenant
 
 
 def due_rules(deployment: Deployment) -> list[tuple[str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lifecycle.core.events import BatchVoid, Event
 from lifecycle.core.job import OpenBatch
-from lifecycle.flow import registers
+from lifecycle.flow import registers, summaries
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.intents import Intent, receipt_events
 from lifecycle.flow.journal import checkpoint, read_job, write
@@ -34,12 +36,14 @@ def recover(deployment: Deployment) -> int:
 
 def close(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> None:
     """Copy a receipt, or its absence for ever, into the log, and move the step's cursor with it."""
+    tenants = deployment.stores[intent.store].breakdown(receipt, deployment.keys.sealing)
     with deployment.state.transaction() as tx:
         for event in _events(deployment, intent, batch, receipt):
             write(deployment, tx, event)
         tx.remove("intent", intent.batch)
         if receipt.state == "done":
             intent.move_cursor(tx)
+            summaries.keep(tx, intent, replace(receipt, by_tenant=tenants))
 
 
 def _events(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> list[Event]:

@@ -9,7 +9,7 @@ from lifecycle.ports.store import Catalogue
 
 
 def children_of(datasets: Iterable[Dataset], catalogue: Catalogue) -> dict[str, frozenset[str]]:
-    """Map each dataset to those whose rows reference its rows by a foreign key, itself left out."""
+    """Map each dataset to those whose rows reference its rows, by a foreign key or their tenant path, not to itself."""
     known = list(datasets)
     children: dict[str, set[str]] = {dataset.id: set() for dataset in known}
     for table in catalogue.tables:
@@ -18,6 +18,16 @@ def children_of(datasets: Iterable[Dataset], catalogue: Catalogue) -> dict[str, 
             above = [d for d in known if d.table == key.to_table and d.schema_ in {None, key.to_schema}]
             for parent in above:
                 children[parent.id] |= {child.id for child in below if child.table != parent.table}
+    for child in known:
+        # A path need not be a foreign key: without its parent such a row is nobody's, and its hold finds it no more.
+        for hop in child.tenant.path[:1]:
+            above = [
+                d
+                for d in known
+                if d.table == hop.table and (hop.schema_ == d.schema_ or None in {hop.schema_, d.schema_})
+            ]
+            for parent in above:
+                children[parent.id] |= {child.id} if child.table != parent.table else set()
     return {name: frozenset(found) for name, found in children.items()}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lifecycle.core.errors import LifecycleError
+from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.tenant import Tenant
 from lifecycle.flow import offboard, registers
@@ -65,8 +67,12 @@ def status(deployment: Deployment) -> Status:
     )
 
 
-def _ending(deployment: Deployment, register: list[Tenant]) -> list[Offboarding]:
-    return [offboard.view(deployment, tenant) for tenant in register if tenant.contract_end is not None]
+def _ending(deployment: Deployment, register: list[Tenant]) -> Iterator[Offboarding]:
+    for tenant in register:
+        if tenant.contract_end is not None:
+            # Whoever cannot be resolved stands in the scan's list already.
+            with contextlib.suppress(InvalidDocument, Refused):
+                yield offboard.view(deployment, tenant)
 
 
 def _gaps(deployment: Deployment) -> int:

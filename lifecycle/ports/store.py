@@ -307,6 +307,12 @@ class Store(Protocol):
     def receipt(self, batch_id: str) -> Receipt | None:
         """Read a receipt, or None when there is none."""
 
+    def breakdown(self, receipt: Receipt, key: bytes) -> Mapping[str, int]:
+        """Return the counts per tenant of a receipt that was read, out of its sealed list; empty for other scopes.
+
+        Raises Corrupt when the key does not open it.
+        """
+
     def receipts(self, after: str | None, limit: int) -> list[Receipt]:
         """Return receipts not yet acknowledged, by batch id."""
 

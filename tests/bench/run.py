@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,8 @@ def _forked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             with os.fdopen(write, "w") as stream:
                 json.dump(work(), stream)
             status = 0
+        except BaseException:  # noqa: BLE001 - nothing may leave a forked child but its end
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(write)

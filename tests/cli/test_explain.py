@@ -61,7 +61,7 @@ def test_nexcore_shows_which_layer_won(tmp_path: Path) -> None:
     cli("tenant", "end", "k1", "--on", "2026-05-31")
     shown = cli("explain", "k1").out
     assert "under nexcore 1.4, individual nexcore-k1@1" in shown
-    assert "binds  keep    60 days (P60D) after contract-end → free from 2026-07-31" in shown
+    assert "binds  keep    60 days (P60D) after the contract's end → free from 2026-07-31" in shown
     assert "clause: 11.2 · layer standard · the layer individual prevails" in shown
     assert "the controller's duty ends here with the contract: the data is returned" in shown
     assert "processor's duty" in shown

@@ -161,7 +161,7 @@ def test_explain_tells_the_dpo_each_figure_with_its_place_and_who_prevails(reade
     """Clause, reading, statute and duty holder; the invoice of 2026-03-04 goes in 2035."""
     shown = reader("explain", STAYS, "invoices", "--start", "2026-03-04").out
     assert "may go from 2035-01-01" in shown
-    assert "8 years (P8Y) after issue, year-end → free from 2035-01-01" in shown
+    assert "8 years (P8Y) after the end of the year of issue → free from 2035-01-01" in shown
     assert "statute: § 14b(1) UStG; § 147(1) No. 4, (3) AO · processor's duty" in shown
     assert "not in force on this day" in shown
     window = reader.json("explain", STAYS, "invoices", "--start", "2017-06-30")["datasets"][0]

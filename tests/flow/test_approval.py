@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.core.errors import Corrupt, InvalidDocument, Refused
 from lifecycle.evidence.keys import SigningKey
-from lifecycle.flow import approve, execute, offboard, planning
+from lifecycle.flow import approve, controls, execute, offboard, planning
 from lifecycle.flow.plans import plan_bytes
 from lifecycle.ports.clock import SimulatedClock
 from lifecycle.wiring import creation
@@ -86,6 +86,7 @@ def test_I02_a_plan_starts_within_three_days_or_never(line: Line) -> None:
     """After 72 hours a plan can neither be approved nor begun."""
     late = SimulatedClock(line.world.now + timedelta(hours=73))
     with line.world.open(clock=late) as deployment:
+        controls.accept_clock(deployment, "op-one")
         with pytest.raises(Refused) as refused:
             execute.apply(deployment, line.rule)
         with pytest.raises(Refused) as unsigned:

@@ -11,12 +11,10 @@ from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.evidence.trust import Trust
 from lifecycle.evidence.verify import verify
 from lifecycle.flow import certify, execute, trust
-from tests import servers
 from tests.flow import world as made
 from tests.flow.bugs import COMPILER_BUGS, EXECUTOR_BUGS, Bug
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.flow.world import Line
@@ -24,16 +22,24 @@ if TYPE_CHECKING:
 
 BUGS = (*COMPILER_BUGS, *EXECUTOR_BUGS)
 SAMPLE = (
-    "the predicate is inverted",
     "the cutoff is a day late",
     "the tenant is folded to lower case",
-    "one floor or the other",
-    "holds are ignored",
-    "the statement drops the groups",
+    "the statement deletes by its bounds alone",
     "the change is rolled back and receipted",
     "the change is not seen",
 )
 """What runs on PostgreSQL too: one bug of each kind."""
+FROM_THE_PLAN_ON = (
+    "the predicate is inverted",
+    "the cutoff is a day late",
+    "the cutoff is a day early",
+    "everything is held",
+    "the groups are dropped",
+    "the tenant is a prefix",
+    "one of two floors is dropped",
+    "parents of kept rows are not spared",
+)
+"""What runs with the bug at work from the plan on: then plan and executor agree, and only fresh eyes differ."""
 
 
 @dataclass(frozen=True)
@@ -62,101 +68,55 @@ def walk(line: Line, plan: str) -> Judged:
             noticed = noticed or getattr(refusal, "guard", "corrupt")
         except LifecycleError as error:
             noticed = noticed or type(error).__name__
+        except TypeError:
+            # A row without a tenant among a group's rows: the receipt cannot be written, the batch is rolled back.
+            noticed = "crash"
     return Judged(noticed, line.gone())
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the module's world lies."""
-    folder = tmp_path_factory.mktemp("planted") / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def line(home: Path) -> Line:
-    """Both plans, made and approved by the product as it is."""
-    return made.line(made.tempting(home / "deployment", f"sqlite:///{home}/app.db"))
-
-
-@pytest.fixture(scope="module")
-def unplanted(line: Line, home: Path) -> dict[str, Judged]:
+def unplanted(planned: Line, planned_home: Path) -> dict[str, Judged]:
     """The same walks without a bug."""
     found = {}
     for plan in ("rule", "leave"):
-        with made.restored(line.world, home):
-            found[plan] = walk(line, plan)
+        with made.restored(planned.world, planned_home):
+            found[plan] = walk(planned, plan)
     return found
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[f"{bug.name} ({bug.plan})" for bug in BUGS])
 def test_I35_a_planted_bug_is_caught(
-    bug: Bug, line: Line, unplanted: dict[str, Judged], home: Path, monkeypatch: pytest.MonkeyPatch
+    bug: Bug, line: Line, unplanted: dict[str, Judged], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No certificate follows a broken executor; the same walk without the bug is clean and deletes exactly what is due."""
     right = line.must_go(bug.plan)
     assert unplanted[bug.plan] == Judged(None, right)
-    with made.restored(line.world, home), monkeypatch.context() as patch:
+    with monkeypatch.context() as patch:
         bug.plant(patch)
         judged = walk(line, bug.plan)
     assert judged.noticed is not None
     if bug.effect != "lie":
         assert judged.gone != right, "the bug had no effect: it proves nothing"
-    print(f"NOTICED {bug.name}: {judged.noticed} over={len(judged.gone - right)} left={len(right - judged.gone)}")
 
 
-@pytest.mark.parametrize("bug", COMPILER_BUGS, ids=[f"{bug.name} ({bug.plan})" for bug in COMPILER_BUGS])
-def test_I35_a_bug_that_planned_too_is_caught(
-    bug: Bug, tmp_path: Path, world: World, home_of_world: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("bug", [bug for bug in COMPILER_BUGS if bug.name in FROM_THE_PLAN_ON], ids=lambda bug: bug.name)
+def test_I35_a_bug_that_planned_too_is_caught(bug: Bug, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query builder that is wrong from the plan on meets the verifier's own count before it changes anything."""
-    with made.restored(world, home_of_world), monkeypatch.context() as patch:
+    over: set[made.Key] = set()
+    with monkeypatch.context() as patch:
         bug.plant(patch)
         try:
             with world.open() as deployment:
                 plan = made.plan_rule if bug.plan == "rule" else made.plan_leave
                 planned = plan(world, deployment)
-        except LifecycleError:
-            noticed, over = "plan", set()
+        except LifecycleError as error:
+            noticed: str | None = getattr(error, "guard", "plan")
         else:
-            before = made.read(world)
-            line = made.Line(world, planned, planned, before)
+            line = made.Line(world, planned, planned, made.read(world))
             judged = walk(line, bug.plan)
             noticed, over = judged.noticed, judged.gone - line.must_go(bug.plan)
-    print(f"PLANNED {bug.name}: {noticed} over={len(over)}")
     assert noticed is not None
-    assert over == set() or noticed in {"verification", "constraint"}
-
-
-@pytest.fixture(scope="module")
-def home_of_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the unplanned world lies."""
-    folder = tmp_path_factory.mktemp("unplanned") / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def world(home_of_world: Path) -> World:
-    """A world in which nothing is planned yet."""
-    world = made.tempting(home_of_world / "deployment", f"sqlite:///{home_of_world}/app.db")
-    with world.open() as deployment:
-        made.hold(deployment, made.HELD, "access-log")
-        made.end_contract(world, deployment)
-    return world
-
-
-@pytest.fixture(scope="module")
-def postgres_template(
-    postgres_server: servers.OwnPostgres | servers.ForeignPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
-    """A world on PostgreSQL that each case copies."""
-    with servers.fresh_database(postgres_server.url) as url:
-        world = made.tempting(tmp_path_factory.mktemp("template") / "deployment", url)
-        with world.open() as deployment:
-            made.hold(deployment, made.HELD, "access-log")
-            made.end_contract(world, deployment)
-        yield world
+    assert over == set()
 
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SAMPLE], ids=lambda bug: bug.name)

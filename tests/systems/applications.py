@@ -248,8 +248,8 @@ PARKING_REMINDER = _application(
     "[]",
     """
     CREATE TABLE bookings (id INTEGER PRIMARY KEY, site TEXT NOT NULL, booked_until TEXT NOT NULL);
-    CREATE TABLE drivers (id INTEGER PRIMARY KEY, site TEXT NOT NULL, booking_id INTEGER NOT NULL REFERENCES bookings(id),
-      mobile TEXT NOT NULL, booked_until TEXT NOT NULL);
+    CREATE TABLE drivers (id INTEGER PRIMARY KEY, site TEXT NOT NULL,
+      booking_id INTEGER NOT NULL REFERENCES bookings(id), mobile TEXT NOT NULL, booked_until TEXT NOT NULL);
     CREATE TABLE sms_journal (id INTEGER PRIMARY KEY, site TEXT NOT NULL, at INTEGER NOT NULL);
     CREATE TABLE executions (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL);
     CREATE TABLE invoices (number TEXT PRIMARY KEY, site TEXT NOT NULL, issued_on TEXT NOT NULL);
@@ -292,15 +292,11 @@ LOGS_ONLY = _application(
     "[]",
     """
     CREATE TABLE sms_journal (id INTEGER PRIMARY KEY, site TEXT NOT NULL, at INTEGER NOT NULL);
-    CREATE TABLE executions (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL);
     CREATE INDEX journal_at ON sms_journal (at);
-    CREATE INDEX executions_started ON executions (started_at);
     """,
     """\
   - {id: sms-journal, store: db, table: sms_journal, category: dispatch-log, key: [id],
      tenant: {by: column, column: site}, times: {collection: {column: at, encoding: epoch-s}}, export: false}
-  - {id: executions, store: db, table: executions, category: system-log, key: [id],
-     tenant: {by: none}, times: {collection: {column: started_at, encoding: iso-text}}, export: false}
 """,
 )
 

@@ -89,7 +89,7 @@ def test_the_story_of_clientport(portal: Company) -> None:
     assert (final["completeness"], final["supersedes"]) == ("final-with-residue", provisional["certificate"])
     assert portal.state(LEAVES) == "remainder"
 
-    # The invoice of 2018 goes by itself when its eight years are over, and not a day before.
+    # The invoice of 2018 is due again once its eight years are over, and not a day before.
     portal.go(date(2026, 12, 31))
     assert portal.plan_leaving(LEAVES).plan.expected() == 0
     portal.go(date(2027, 1, 1))

@@ -92,3 +92,14 @@ def test_the_story_of_vertriebskraftwerk(forms: Company) -> None:
     assert forms.certify(returned)["completeness"] == "final-with-residue"
     assert [forms.state(name) for name in (DELETES, RETURNS, STAYS)] == ["remainder", "remainder", "active"]
     assert _left(forms, STAYS) == {"forms": 2, "contacts": 5, "reference_ids": 5, "letters": 4}
+
+
+def test_a_wait_beyond_the_operators_ceiling_is_a_violation(forms: Company) -> None:
+    """Ninety days after the contract's end the wait is over: status says that this tenant should be gone."""
+    offboard.end(forms.line, forms.tenant(DELETES), ends_on=END)
+    forms.go(date(2026, 8, 28))
+    assert forms.json("status")["late_tenants"] == []
+    forms.go(date(2026, 8, 29))
+    late = forms.json("status", code=5)
+    assert (late["answer"], late["late_tenants"]) == ("breached", [forms.line.alias(DELETES)])
+    forms.not_yet(DELETES, "the controller's choice between deletion and return is awaited")

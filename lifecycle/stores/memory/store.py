@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -405,6 +405,11 @@ class MemoryStore:
         """Read a receipt."""
         found = self._ours.receipts.get(batch_id)
         return None if found is None else replace(found, by_tenant={})
+
+    def breakdown(self, receipt: Receipt, key: bytes) -> Mapping[str, int]:
+        """Return the counts per tenant."""
+        del key
+        return self._ours.receipts[receipt.batch].by_tenant
 
     def receipts(self, after: str | None, limit: int) -> list[Receipt]:
         """Return receipts that no checkpoint covers yet."""

@@ -1,4 +1,4 @@
-"""PostgreSQL 13 or newer over psycopg 3: READ COMMITTED, row locks, one binary value of keys per batch."""
+"""PostgreSQL 13 or newer over psycopg 3: a snapshot and row locks, one binary value of keys per batch."""
 
 from __future__ import annotations
 
@@ -106,8 +106,9 @@ class PostgresqlDialect(PostgresqlTypes):
         return state is None or state.startswith(("08", "57P", "58", "XX"))
 
     def begin(self, connection: Connection, *, lock_timeout_ms: int, statement_timeout_ms: int) -> None:
-        """Set the transaction's timeouts; the driver has begun it with the first statement."""
+        """One snapshot, and the transaction's timeouts; the driver has begun it with the first statement."""
         connection.exec_driver_sql(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; "
             f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}; "
             f"SET LOCAL statement_timeout = {int(statement_timeout_ms)}"
         )
@@ -168,29 +169,48 @@ class PostgresqlDialect(PostgresqlTypes):
     def change(
         self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
     ) -> Changed:
-        """One statement, one row, binary: arrays of keys whose bytes nobody decodes here."""
+        """Read the keys as one binary value, then change: one snapshot, so that both see the same rows or fail.
+
+        Reading first and changing without RETURNING is faster than any form of RETURNING (ADR 7). REPEATABLE READ turns
+        a row that somebody changed meanwhile into SQLSTATE 40001; the counts are compared all the same, for triggers.
+        """
         names = [f"k{number}" for number in range(len(keys))]
-        returned = [self._key(key).label(name) for key, name in zip(keys, names, strict=True)]
+        picked = [self._key(key).label(name) for key, name in zip(keys, names, strict=True)]
         if tenant is not None:
             self.tenant_text(tenant)
-            returned.append(tenant.expression.label("tenant"))
-        changed = statement.returning(*returned).cte("changed")
-        arrays = [sa.func.array_agg(changed.c[name]).label(name) for name in names]
-        query = sa.select(sa.func.count().label("n"), *arrays).select_from(changed)
+            picked.append(tenant.expression.label("tenant"))
+        if statement.whereclause is None:
+            raise Refused("a change without a predicate is none of ours", guard="predicate")
+        rows = sa.select(*picked).select_from(statement.table).where(statement.whereclause).cte("picked")
+        arrays = [sa.func.array_agg(rows.c[name]).label(name) for name in names]
+        query = sa.select(sa.func.count().label("n"), *arrays).select_from(rows)
         if tenant is not None:
-            query = self._with_tenants(query.subquery("keys"), changed)
-        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+            query = self._with_tenants(query.subquery("keys"), rows)
         driver = connection.connection.driver_connection
         if driver is None:
             raise Transient("the connection is gone")
         with driver.cursor(binary=True) as cursor:
-            cursor.execute(compiled.string, compiled.params)
-            return self._read(cursor, len(keys), with_tenants=tenant is not None)
+            self._execute(connection, cursor, query)
+            changed = self._read(cursor, len(keys), with_tenants=tenant is not None)
+            if changed.count:
+                self._execute(connection, cursor, statement)
+                if cursor.rowcount != changed.count:
+                    raise Refused(
+                        f"{changed.count} rows were due, {cursor.rowcount} were changed: something in the database interferes",
+                        guard="rowcount",
+                        advice="Look for triggers and rules on the table with `lifecycle doctor`; declare their effect.",
+                    )
+        return changed
 
     @staticmethod
-    def _with_tenants(keys: sa.Subquery, changed: sa.CTE) -> sa.Select[Any]:
+    def _execute(connection: Connection, cursor: psycopg.Cursor[Any], statement: sa.ClauseElement) -> None:
+        compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        cursor.execute(compiled.string, compiled.params)
+
+    @staticmethod
+    def _with_tenants(keys: sa.Subquery, picked: sa.CTE) -> sa.Select[Any]:
         # Grouped in the column's own type; the mirror knows each of these tenants byte by byte.
-        counts = sa.select(changed.c.tenant, sa.func.count().label("n")).group_by(changed.c.tenant).subquery("counts")
+        counts = sa.select(picked.c.tenant, sa.func.count().label("n")).group_by(picked.c.tenant).subquery("counts")
         listed = sa.select(
             sa.func.array_agg(sa.cast(counts.c.tenant, sa.Text())).label("tenants"),
             sa.func.array_agg(counts.c.n).label("numbers"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -13,9 +13,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
 
-from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
+from lifecycle.core.errors import Corrupt, LifecycleError, Refused, Transient, Unknown
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound
+from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import (
@@ -40,6 +41,7 @@ from lifecycle.stores.sql import (
     contested,
     export,
     inspect,
+    keys,
     order,
     receipts,
     registers,
@@ -386,6 +388,15 @@ class SqlStore:
         """Read a receipt."""
         with self._connect() as connection:
             return receipts.read(connection, self.dialect.ours, batch_id)
+
+    def breakdown(self, receipt: Receipt, key: bytes) -> Mapping[str, int]:
+        """Open the sealed list."""
+        if receipt.sealed is None:
+            return {}
+        try:
+            return keys.open_tenants(receipt.sealed, key, receipt.batch)
+        except SealBroken:
+            raise Corrupt("a receipt's sealed list does not open with this deployment's key") from None
 
     @translated
     def receipts(self, after: str | None, limit: int) -> list[Receipt]:

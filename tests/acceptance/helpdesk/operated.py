@@ -66,7 +66,7 @@ class Operated:
     def process(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one command in a process of its own; the address reaches it by its environment only."""
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("LIFECYCLE", "PYTHON"))}
-        environment = ours | {ADDRESS: self.url, "LIFECYCLE_DIR": str(self.folder)}
+        environment = ours | {ADDRESS: self.url, "LIFECYCLE_DIR": str(self.folder), "LIFECYCLE_DEBUG": "1"}
         command: list[str | Path] = [PROGRAM, "--json", *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/")
 
