@@ -18,6 +18,14 @@ settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and all files that live in the seeded helpdesk together."""
+    for item in items:
+        together = "helpdesk" if item.path.name.startswith("test_helpdesk") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[servers.OwnPostgres | servers.ForeignPostgres]:
     """The session's PostgreSQL. Tests that kill theirs take `servers.own_postgres_server()` instead."""

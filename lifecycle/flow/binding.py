@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lifecycle.core.errors import Corrupt, Refused
 from lifecycle.core.selection import Bound, Selection, TenantScope
 from lifecycle.core.tenant import Tenant
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
+from lifecycle.ports.store import Going
 
 
 def bind(deployment: Deployment, selection: Selection) -> Bound:
@@ -14,6 +17,14 @@ def bind(deployment: Deployment, selection: Selection) -> Bound:
     if not isinstance(selection.scope, TenantScope):
         return Bound(selection)
     return Bound(selection, tenant_of(deployment, selection.scope.tenant).id)
+
+
+def going(deployment: Deployment, selections: Iterable[Selection]) -> Going:
+    """Return the deletions of one plan by dataset, bound: rows that will have gone when their parents' turn comes."""
+    found: dict[str, list[Bound]] = {}
+    for selection in selections:
+        found.setdefault(selection.dataset, []).append(bind(deployment, selection))
+    return found
 
 
 def tenant_of(deployment: Deployment, alias: str) -> Tenant:

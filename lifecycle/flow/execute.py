@@ -16,12 +16,12 @@ from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
 from lifecycle.core.events import BatchIntent, Event, JobFinished, JobStarted, Outcome, fields_of
 from lifecycle.core.job import Job, advance
-from lifecycle.core.plan import Plan, Step
+from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
 from lifecycle.flow import registers, summaries
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
-from lifecycle.flow.binding import bind, tenant_of
+from lifecycle.flow.binding import bind, going, tenant_of
 from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
@@ -45,7 +45,7 @@ PASSING = frozenset({"holds-changed", "limit"})
 
 
 POISONED = "constraint"
-"""The refusal of one row by the database's own rules: such a row is passed by, the others go."""
+"""The refusal of one row by the database's own rules: a shared pass goes by it, a tenant's end stops at it."""
 
 MOST_PARKED = 20
 """How many such rows a walk passes by before the refusal stands: then it is no single row's fault."""
@@ -234,8 +234,10 @@ def _check_store(run: _Run, store: Store, fingerprint: str, used_schema: str) ->
 
 def _check_counts(run: _Run) -> None:
     """Compare each step's frozen count with the present one before the first batch (I4)."""
+    deletions = [step.selection for step in run.plan.steps if isinstance(step.action, Delete)]
+    leaving = going(run.deployment, deletions)
     for step in run.plan.steps:
-        found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection)).items
+        found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection), leaving).items
         if found > step.limit:
             raise Refused(
                 f"step {step.id} ({step.dataset}) now selects {found} items, its limit is {step.limit}",
@@ -309,7 +311,7 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
             _after_failure(run, error, failures)
             pace = pace.slower()
         except Refused as refusal:
-            if refusal.guard == POISONED and cut is not None and parked < MOST_PARKED:
+            if refusal.guard == POISONED and run.plan.tenant is None and cut is not None and parked < MOST_PARKED:
                 narrow = _isolate(run, step, refusal, (cut, walk, size))
                 parked += narrow == 1 and size == 1
                 continue

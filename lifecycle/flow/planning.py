@@ -21,7 +21,7 @@ from lifecycle.core.offboarding import OffboardingStep, Timeline, offboarding_ob
 from lifecycle.core.plan import CascadeCount, Delete, Detach, Plan, Step, StoreBinding, Withheld
 from lifecycle.core.selection import AnyOf, Before, IsNull, Not, Scope, Selection, TenantScope
 from lifecycle.core.tenant import Tenant
-from lifecycle.flow.binding import bind
+from lifecycle.flow.binding import bind, going
 from lifecycle.flow.controls import effective_now, raise_mark
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.exporting import returned_on
@@ -33,6 +33,7 @@ from lifecycle.flow.relations import children_of, may_remain
 from lifecycle.flow.scopes import deadline, obligations_on, tenants
 from lifecycle.flow.weighing import second_opinion
 from lifecycle.flow.withholding import of_rule, of_tenant
+from lifecycle.ports.store import Going
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +298,23 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime) -> l
         refuse_fatal(deployment.stores[name], sorted({draft.dataset.id for draft in mine}))
         placed.extend(_placed(deployment, name, mine))
     placed.sort(key=lambda place: (place[0], place[1], place[2].dataset.id, place[2].rule))
+    leaving = going(deployment, (_selection(draft, parents, Delete()) for _, _, draft, parents in placed))
     steps: list[Step] = []
     for level, _, draft, parents in placed:
         for action_level, action in _actions(draft, level):
-            steps.append(_step(deployment, draft, (len(steps) + 1, action_level, action), parents, now))
+            selection = _selection(draft, parents, action)
+            steps.append(_step(deployment, draft, (len(steps) + 1, action_level, action), selection, (now, leaving)))
     return sorted(steps, key=lambda step: (step.level, step.id))
+
+
+def _selection(draft: _Draft, parents: tuple[str, ...], action: Delete | Detach) -> Selection:
+    return Selection(
+        dataset=draft.dataset.id,
+        scope=draft.scope,
+        due=draft.due,
+        only=(*draft.dataset.only, *_only(action)),
+        unreferenced_by=parents,
+    )
 
 
 def _placed(
@@ -334,27 +347,21 @@ def _step(
     deployment: Deployment,
     draft: _Draft,
     place: tuple[int, int, Delete | Detach],
-    parents: tuple[str, ...],
-    now: datetime,
+    selection: Selection,
+    at: tuple[datetime, Going],
 ) -> Step:
     number, level, action = place
+    leaving = at[1]
     dataset = draft.dataset
-    selection = Selection(
-        dataset=dataset.id,
-        scope=draft.scope,
-        due=draft.due,
-        only=(*dataset.only, *_only(action)),
-        unreferenced_by=parents,
-    )
     check_change(selection).require()
-    expected = deployment.stores[dataset.store].count(bind(deployment, selection)).items
+    expected = deployment.stores[dataset.store].count(bind(deployment, selection), leaving).items
     if expected > deployment.limits.most_items:
         raise Refused(
             f"{expected} items of {dataset.id} are selected; a job may change {deployment.limits.most_items}",
             guard="hard-cap",
             advice="Look at the plan's selection; if it is right, raise `limits.most_items` in lifecycle.yaml.",
         )
-    withheld = () if isinstance(action, Detach) else _withheld(deployment, draft, selection, expected, now)
+    withheld = () if isinstance(action, Detach) else _withheld(deployment, draft, selection, expected, at)
     return Step(
         id=f"s{number:03d}",
         store=dataset.store,
@@ -381,8 +388,8 @@ def _only(action: Delete | Detach) -> tuple[AnyOf, ...]:
 
 
 def _withheld(
-    deployment: Deployment, draft: _Draft, selection: Selection, expected: int, now: datetime
+    deployment: Deployment, draft: _Draft, selection: Selection, expected: int, at: tuple[datetime, Going]
 ) -> tuple[Withheld, ...]:
     if isinstance(draft.source, OffboardingStep):
-        return tuple(of_tenant(deployment, draft.source, selection, expected, now))
-    return tuple(of_rule(deployment, draft.source, selection, expected))
+        return tuple(of_tenant(deployment, draft.source, selection, expected, at))
+    return tuple(of_rule(deployment, draft.source, selection, expected, at[1]))

@@ -12,7 +12,7 @@ which holds changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from lifecycle.core.errors import Refused
@@ -47,9 +47,15 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
 
     Raises Refused (guard `second-opinion`) when the executor would select another number than fresh eyes find due.
     """
-    for step in plan.steps:
-        second_opinion(deployment, step)
-    weights = {dataset: asdict(_weight(deployment, steps)) for dataset, steps in _by_dataset(plan).items()}
+    groups = _by_dataset(plan)
+    # All rows before the due ones: rows inserted in between then excuse, they never accuse.
+    rows = {dataset: _rows(deployment, steps) for dataset, steps in groups.items()}
+    seen = {step.id: second_opinion(deployment, step) for step in plan.steps}
+    weights = {
+        dataset: asdict(Weight(rows[dataset], sum(_due(deployment, step, seen[step.id]) for step in steps), holds))
+        for dataset, steps in groups.items()
+        for holds in [_holds(deployment, steps)]
+    }
     with deployment.state.transaction() as tx:
         tx.put("job", _name(job), canonical.encode(weights))
 
@@ -57,7 +63,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
 def weigh_after(deployment: Deployment, plan: Plan, job: Job) -> None:
     """Compare receipts with what went, once: a later look could not tell the application's own deletions apart.
 
-    Raises Refused: guard `survivors` when rows went that had to stay, `unreceipted` when no receipt names those that went.
+    Raises Refused: guard `survivors` when rows went that had to stay, `unreceipted` when no receipt names what went.
     """
     body = deployment.state.get("job", _name(job.id))
     if body is None or job.open:
@@ -85,14 +91,20 @@ def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
     return found
 
 
-def second_opinion(deployment: Deployment, step: Step) -> None:
-    """Raise Refused (guard `second-opinion`) unless the executor's count of a step is what fresh eyes find (I25)."""
+def second_opinion(deployment: Deployment, step: Step) -> int:
+    """Return how many items fresh eyes find due for a step.
+
+    Raises Refused (guard `second-opinion`) unless the executor's count agrees (I25).
+    """
     store, bound = deployment.stores[step.store], bind(deployment, step.selection)
     fresh, counted = store.residue(bound).items, 0
     for _ in range(LOOKS):
-        earlier, counted, fresh = fresh, store.count(bound).items, store.residue(bound).items
+        counted = store.count(bound).items
+        if counted == fresh:
+            return fresh
+        earlier, fresh = fresh, store.residue(bound).items
         if min(earlier, fresh) <= counted <= max(earlier, fresh):
-            return
+            return fresh
     raise Refused(
         f"step {step.id} ({step.dataset}) selects {counted} items, an independent count finds {fresh} due",
         guard="second-opinion",
@@ -101,14 +113,26 @@ def second_opinion(deployment: Deployment, step: Step) -> None:
 
 
 def _weight(deployment: Deployment, steps: Iterable[Step]) -> Weight:
-    """Count all rows before the due ones: rows inserted in between then excuse, they never accuse."""
+    """Count the due rows before all rows: the other way round than before the job, for the same reason."""
     known = list(steps)
-    store = deployment.stores[known[0].store]
-    rows = store.population(known[0].dataset)
-    # A parent may become due when its last child goes: whether one is left decides nothing here.
-    free = [step.selection.model_copy(update={"unreferenced_by": ()}) for step in known]
-    due = sum(store.residue(bind(deployment, selection)).items for selection in free)
-    return Weight(rows, due, store.fence().hold_version)
+    due = sum(_due(deployment, step) for step in known)
+    return Weight(_rows(deployment, known), due, _holds(deployment, known))
+
+
+def _rows(deployment: Deployment, steps: Sequence[Step]) -> int:
+    return deployment.stores[steps[0].store].population(steps[0].dataset)
+
+
+def _holds(deployment: Deployment, steps: Sequence[Step]) -> int:
+    return deployment.stores[steps[0].store].fence().hold_version
+
+
+def _due(deployment: Deployment, step: Step, seen: int | None = None) -> int:
+    """Count what is due, `seen` when that is known; a parent may become due when its last child goes, so it counts."""
+    if seen is not None and not step.selection.unreferenced_by:
+        return seen
+    free = step.selection.model_copy(update={"unreferenced_by": ()})
+    return deployment.stores[step.store].residue(bind(deployment, free)).items
 
 
 def _compare(job: Job, dataset: str, steps: Iterable[Step], before: Weight, after: Weight) -> Refused | None:

@@ -13,18 +13,20 @@ from lifecycle.core.plan import Withheld
 from lifecycle.core.selection import Selection
 from lifecycle.flow.binding import bind
 from lifecycle.flow.deployment import Deployment
+from lifecycle.ports.store import NOTHING_GOES, Going
 
 
 def of_tenant(
-    deployment: Deployment, step: OffboardingStep, selection: Selection, expected: int, now: datetime
+    deployment: Deployment, step: OffboardingStep, selection: Selection, expected: int, at: tuple[datetime, Going]
 ) -> Iterator[Withheld]:
     """Yield why rows of an ended tenant stay; the counts add up to all its rows minus the expected ones."""
+    now, leaving = at
     free = selection.model_copy(update={"respect_holds": False})
     everything = _count(deployment, free.model_copy(update={"due": (), "unreferenced_by": ()}))
     left = everything - expected
     if not left:
         return
-    held = _count(deployment, free) - expected
+    held = _count(deployment, free, leaving) - expected
     if held:
         yield _group(step.dataset, "a hold", "hold", held)
     due_but_referenced = _count(deployment, free.model_copy(update={"unreferenced_by": ()})) - expected - held
@@ -38,9 +40,11 @@ def of_tenant(
         yield _group(step.dataset, "no datable start time", "undatable", left)
 
 
-def of_rule(deployment: Deployment, obligation: Obligation, selection: Selection, expected: int) -> Iterator[Withheld]:
+def of_rule(
+    deployment: Deployment, obligation: Obligation, selection: Selection, expected: int, leaving: Going
+) -> Iterator[Withheld]:
     """Yield how many due rows a hold keeps in a shared pass."""
-    held = _count(deployment, selection.model_copy(update={"respect_holds": False})) - expected
+    held = _count(deployment, selection.model_copy(update={"respect_holds": False}), leaving) - expected
     if held > 0:
         yield _group(obligation.dataset, "a hold", "hold", held)
 
@@ -85,6 +89,6 @@ def _group(dataset: str, ground: str, label: str, count: int) -> Withheld:
     return Withheld.model_validate({"dataset": dataset, "ground": ground, "label": label, "count": count})
 
 
-def _count(deployment: Deployment, selection: Selection) -> int:
+def _count(deployment: Deployment, selection: Selection, leaving: Going = NOTHING_GOES) -> int:
     store = deployment.policy.inventory.dataset(selection.dataset).store
-    return deployment.stores[store].count(bind(deployment, selection)).items
+    return deployment.stores[store].count(bind(deployment, selection), leaving).items

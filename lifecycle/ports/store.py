@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from lifecycle.core.inventory import Dataset
@@ -236,6 +237,12 @@ class Rows:
     rows: Iterator[Sequence[object]]
 
 
+Going = Mapping[str, Sequence[Bound]]
+"""Selections whose rows will have gone, by dataset."""
+
+NOTHING_GOES: Going = MappingProxyType({})
+
+
 class Store(Protocol):
     """A place where data lies."""
 
@@ -277,8 +284,12 @@ class Store(Protocol):
     def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
         """Make the hold mirror equal to these rows and return the fence's new hold version, in one transaction."""
 
-    def count(self, bound: Bound) -> Counted:
-        """Count what the selection selects now."""
+    def count(self, bound: Bound, going: Going = NOTHING_GOES) -> Counted:
+        """Count what the selection selects now, or will once the rows that `going` selects have gone.
+
+        `going` maps datasets to the selections of the same plan's earlier steps: a row of theirs that one of these
+        selects does not keep a parent alive (`unreferenced_by`). Only counts look ahead; a change never does.
+        """
 
     def oddities(self, dataset: str, bound: Bound) -> Oddities:
         """Count the items of the bound scope (and, for group scopes, of unknown tenants) that no rule may touch."""

@@ -45,7 +45,11 @@ def test_every_entry_type_has_one_event() -> None:
         ),
         (
             events.VerificationDone(
-                job="j-1", verifier="v", checks=({"step": "s001", "on": date(2026, 1, 2)},), unknown=0, coverage_complete=True
+                job="j-1",
+                verifier="v",
+                checks=({"step": "s001", "on": date(2026, 1, 2)},),
+                unknown=0,
+                coverage_complete=True,
             ),
             {
                 "type": "verification.done",

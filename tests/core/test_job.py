@@ -1,4 +1,4 @@
-"""The job is what its log entries say, in the only order that the protocol can produce; anything else stops everything."""
+"""The job is what its log entries say, in the only order the protocol can produce; anything else stops everything."""
 
 from __future__ import annotations
 

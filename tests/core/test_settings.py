@@ -34,7 +34,9 @@ def test_an_address_has_one_source(wrong: dict[str, Any]) -> None:
         Address.model_validate(wrong)
 
 
-@pytest.mark.parametrize("one", [{"url": "sqlite:///a.db"}, {"env": "STATE_URL"}, {"file": "a"}, {"credential": "state"}])
+@pytest.mark.parametrize(
+    "one", [{"url": "sqlite:///a.db"}, {"env": "STATE_URL"}, {"file": "a"}, {"credential": "state"}]
+)
 def test_any_one_source_will_do(one: dict[str, str]) -> None:
     """An address may stand in the file, the environment, a secret file or a credential."""
     assert Address.model_validate(one).model_dump(exclude_none=True) == one

@@ -306,12 +306,6 @@ EXECUTOR_BUGS = (
     Bug("the change is not seen", "rule", _changed(_unnoticed), "lie"),
     Bug("a second statement follows unseen", "rule", _changed(_twice), "lie"),
     Bug(
-        "children of the same table are not waited for",
-        "leave",
-        _compiler("has_children_inside", lambda s: sa.false()),
-        "less",
-    ),
-    Bug(
         "a path's orphans are left",
         "leave",
         lambda patch: patch.setattr(

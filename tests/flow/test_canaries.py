@@ -149,7 +149,7 @@ def crash() -> None:
 
 
 def begin(world: World, errors: dict[str, bytes]) -> tuple[str, str]:
-    """Register the canary, let it give an instruction, hold it, release it, end it, plan both ways; return the hashes."""
+    """Register the canary, take its instruction, hold it, release it, end it, plan both ways; return the hashes."""
     with world.open() as deployment:
         offboard.register(deployment, Tenant(id=CANARIES["tenant"], agreement="clientport", firm="Example Ltd"))
         tenant = offboard.find(deployment, CANARIES["tenant"])
@@ -182,7 +182,7 @@ def begin(world: World, errors: dict[str, bytes]) -> tuple[str, str]:
 
 
 def finish(world: World) -> dict[str, bytes]:
-    """Export, plan what is left, carry it out, certify; return what is handed out. The package itself is the tenant's."""
+    """Export, plan what is left, carry it out, certify; return what is handed out, but for the package itself."""
     handed: dict[str, bytes] = {}
     with world.open() as deployment:
         tenant = offboard.find(deployment, CANARIES["tenant"])
@@ -256,7 +256,9 @@ def haystacks(
         bundle = next(body for place, body in said.items() if place.startswith("bundle "))
         (world.folder / "a.bundle").write_bytes(bundle)
         (world.folder / "trust.yaml").write_bytes(said["trust"])
-        said["verify"] = spoken(world, "verify", str(world.folder / "a.bundle"), "--trust", str(world.folder / "trust.yaml"))
+        said["verify"] = spoken(
+            world, "verify", str(world.folder / "a.bundle"), "--trust", str(world.folder / "trust.yaml")
+        )
         yield said
 
 
@@ -294,7 +296,9 @@ FORMS: dict[str, Any] = {
     "a hash": lambda text: hashlib.sha256(text.encode()).hexdigest().encode(),
     "a hash in capitals": lambda text: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().upper().encode(),
     "a short hash": lambda text: b"x-" + hashlib.blake2b(text.encode()).hexdigest()[:20].encode(),
-    "a hash of a prefixed id": lambda text: hashlib.md5(f"tenant:{text}".encode(), usedforsecurity=False).hexdigest().encode(),
+    "a hash of a prefixed id": lambda text: (
+        hashlib.md5(f"tenant:{text}".encode(), usedforsecurity=False).hexdigest().encode()
+    ),
     "a hash in base64": lambda text: base64.b64encode(hashlib.sha512(text.encode()).digest()),
     "a hash in a name": lambda text: b"t-" + base64.b32encode(hashlib.sha256(text.encode()).digest())[:16].lower(),
 }

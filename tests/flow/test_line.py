@@ -186,7 +186,8 @@ def test_I22_a_rewritten_entry_is_found_when_it_is_read(line: Line) -> None:
     """A body that is not the one of its leaf hash is no entry."""
     with sqlite3.connect(line.world.folder / "state.db") as state:
         state.execute(
-            "UPDATE log_entry SET body = CAST(replace(body, 'approved', 'approveD') AS BLOB) WHERE type = 'plan.approved'"
+            "UPDATE log_entry SET body = CAST(replace(body, 'approved', 'approveD') AS BLOB) "
+            "WHERE type = 'plan.approved'"
         )
     state.close()
     with pytest.raises(Corrupt), line.world.open() as deployment:

@@ -88,7 +88,7 @@ def unplanted(planned: Line, planned_home: Path) -> dict[str, Judged]:
 def test_I35_a_planted_bug_is_caught(
     bug: Bug, line: Line, unplanted: dict[str, Judged], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No certificate follows a broken executor; the same walk without the bug is clean and deletes exactly what is due."""
+    """No certificate follows a broken executor; without the bug the same walk is clean and deletes what is due."""
     right = line.must_go(bug.plan)
     assert unplanted[bug.plan] == Judged(None, right)
     with monkeypatch.context() as patch:
@@ -99,7 +99,9 @@ def test_I35_a_planted_bug_is_caught(
         assert judged.gone != right, "the bug had no effect: it proves nothing"
 
 
-@pytest.mark.parametrize("bug", [bug for bug in COMPILER_BUGS if bug.name in FROM_THE_PLAN_ON], ids=lambda bug: bug.name)
+@pytest.mark.parametrize(
+    "bug", [bug for bug in COMPILER_BUGS if bug.name in FROM_THE_PLAN_ON], ids=lambda bug: bug.name
+)
 def test_I35_a_bug_that_planned_too_is_caught(bug: Bug, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query builder that is wrong from the plan on meets the verifier's own count before it changes anything."""
     over: set[made.Key] = set()

@@ -24,6 +24,7 @@ from lifecycle.evidence.seal import seal
 from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import (
+    NOTHING_GOES,
     Batch,
     Catalogue,
     Column,
@@ -33,6 +34,7 @@ from lifecycle.ports.store import (
     Finding,
     ForeignKey,
     Found,
+    Going,
     HoldRow,
     Json,
     Oddities,
@@ -237,8 +239,10 @@ class MemoryStore:
         day = local_day(row[time.column], time, before.zone)
         return day if day is not None and before.not_before <= day <= before.not_after else None
 
-    def _referenced(self, dataset: Dataset, row: Row, name: str) -> bool:
+    def _referenced(self, dataset: Dataset, row: Row, name: str, going: Going) -> bool:
         child = self._dataset(name)
+        rest = {other: bounds for other, bounds in going.items() if other != name}
+        gone = {id(r) for bound in going.get(name, ()) for r, _ in self._selected(bound, going=rest)}
         links = [
             (r.columns, r.to_columns) for r in self._references if (r.table, r.to_table) == (child.table, dataset.table)
         ]
@@ -246,10 +250,14 @@ class MemoryStore:
         if not links:
             raise Refused(f"nothing in {name!r} references {dataset.id!r}", guard="unreferenced-by")
         return any(
-            [c[a] for a in ours] == [row[b] for b in theirs] for ours, theirs in links for c in self.tables[child.table]
+            [c[a] for a in ours] == [row[b] for b in theirs] and id(c) not in gone
+            for ours, theirs in links
+            for c in self.tables[child.table]
         )
 
-    def _selected(self, bound: Bound, *, hold: bool = True) -> list[tuple[Row, str | None]]:
+    def _selected(
+        self, bound: Bound, *, hold: bool = True, going: Going = NOTHING_GOES
+    ) -> list[tuple[Row, str | None]]:
         selection, dataset = bound.selection, self._dataset(bound.selection.dataset)
         found = []
         for row, tenant in self._scoped(bound):
@@ -258,7 +266,7 @@ class MemoryStore:
             if (
                 due
                 and all(true_of(condition, row) for condition in selection.only)
-                and not any(self._referenced(dataset, row, name) for name in selection.unreferenced_by)
+                and not any(self._referenced(dataset, row, name, going) for name in selection.unreferenced_by)
                 and not (hold and self._held(dataset, tenant))
             ):
                 found.append((row, tenant))
@@ -268,9 +276,9 @@ class MemoryStore:
     def _key(dataset: Dataset, row: Row) -> tuple[Any, ...]:
         return tuple(row[column] for column in dataset.key)
 
-    def count(self, bound: Bound) -> Counted:
-        """Count what is selected now."""
-        rows = self._selected(bound, hold=bound.selection.respect_holds)
+    def count(self, bound: Bound, going: Going = NOTHING_GOES) -> Counted:
+        """Count what is selected now, or will be once what is going has gone."""
+        rows = self._selected(bound, hold=bound.selection.respect_holds, going=going)
         return Counted(len(rows), self._oldest(bound, rows))
 
     def _oldest(self, bound: Bound, rows: Sequence[tuple[Row, str | None]]) -> date | None:

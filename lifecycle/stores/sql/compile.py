@@ -172,8 +172,11 @@ class Compiler:
             )
         )
 
-    def referenced_by(self, name: str) -> Truth:
-        """A row of another dataset references this one by a foreign key or by its declared tenant path."""
+    def referenced_by(self, name: str, stays: Callable[[FromClause], Truth] | None = None) -> Truth:
+        """A row of another dataset references this one by a foreign key or by its declared tenant path.
+
+        `stays` says of an occurrence of that dataset which of its rows count.
+        """
         child = self.world.shape(name)
         other = child.clause().alias(f"child_{name}")
         links = [
@@ -188,7 +191,8 @@ class Compiler:
         ]
         if not links:
             raise Refused(f"nothing in {name!r} references {self.shape.dataset.id!r}", guard="unreferenced-by")
-        return sa.or_(*(sa.exists(sa.select(sa.literal(1)).select_from(other).where(link)) for link in links))
+        counts = [] if stays is None else [stays(other)]
+        return sa.or_(*(sa.exists(sa.select(sa.literal(1)).select_from(other).where(link, *counts)) for link in links))
 
     def has_children_inside(self) -> Truth:
         """Another row of the same table references this one, by a key that is not declared to lose its reference."""

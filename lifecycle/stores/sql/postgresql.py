@@ -196,9 +196,9 @@ class PostgresqlDialect(PostgresqlTypes):
                 self._execute(connection, cursor, statement)
                 if cursor.rowcount != changed.count:
                     raise Refused(
-                        f"{changed.count} rows were due, {cursor.rowcount} were changed: something in the database interferes",
+                        f"{changed.count} rows were due, {cursor.rowcount} were changed: the database interferes",
                         guard="rowcount",
-                        advice="Look for triggers and rules on the table with `lifecycle doctor`; declare their effect.",
+                        advice="Look for triggers and rules on the table with `lifecycle doctor`.",
                     )
         return changed
 

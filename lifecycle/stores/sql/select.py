@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import FromClause
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound, GroupScope
-from lifecycle.ports.store import Counted, Found, Json, Oddities
+from lifecycle.ports.store import NOTHING_GOES, Counted, Found, Going, Json, Oddities
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.compile import Compiler
 from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
@@ -22,13 +22,25 @@ from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
 class Selected:
     """A bound selection over one occurrence of its table."""
 
-    def __init__(self, dialect: Dialect, world: World, bound: Bound, *, alias: str | None = None) -> None:
-        """Resolve the dataset; nothing is read yet."""
+    def __init__(
+        self,
+        dialect: Dialect,
+        world: World,
+        bound: Bound,
+        *,
+        alias: str | None = None,
+        source: FromClause | None = None,
+        going: Going = NOTHING_GOES,
+    ) -> None:
+        """Resolve the dataset; nothing is read yet. `source` is an occurrence of its table in another query."""
         self.dialect = dialect
+        self.world = world
         self.bound = bound
+        self.going = going
         self.shape = world.shape(bound.selection.dataset)
         table = self.shape.clause()
-        self.source: FromClause = table if alias is None else table.alias(alias)
+        here = table if alias is None else table.alias(alias)
+        self.source: FromClause = here if source is None else source
         self.table = table
         self.compiler = Compiler(dialect, world, self.shape, self.source)
 
@@ -46,15 +58,28 @@ class Selected:
         selection = self.bound.selection
         truths = [*self.scope(), *(self.compiler.before(b) for b in selection.due)]
         truths += [self.compiler.condition(c) for c in selection.only]
-        truths += [sa.not_(self.compiler.referenced_by(name)) for name in selection.unreferenced_by]
+        truths += [sa.not_(self.compiler.referenced_by(name, self._stays(name))) for name in selection.unreferenced_by]
         if respect_holds:
             truths.append(sa.not_(self.compiler.held()))
         return truths
 
+    def _stays(self, name: str) -> Callable[[FromClause], Truth] | None:
+        """Return what makes a row of another dataset stay: none of the selections that are going selects it."""
+        bounds = self.going.get(name)
+        if not bounds:
+            return None
+        rest = {other: bound for other, bound in self.going.items() if other != name}
+
+        def stays(source: FromClause) -> Truth:
+            goes = (Selected(self.dialect, self.world, b, source=source, going=rest).where() for b in bounds)
+            return sa.not_(sa.or_(*(sa.and_(*truths) for truths in goes)))
+
+        return stays
+
     def changing(self) -> list[Truth]:
         """Everything that makes a row changeable now: children of the same table go first."""
-        if not self.bound.selection.respect_holds:
-            raise Refused("only a count may look past holds", guard="holds")
+        if not self.bound.selection.respect_holds or self.going:
+            raise Refused("only a count may look past holds, or ahead", guard="holds")
         truths = self.where()
         if self.compiler.refers_inside():
             truths.append(sa.not_(self.compiler.has_children_inside()))
@@ -93,9 +118,9 @@ def cascades(connection: Connection, world: World, selected: Selected, truths: S
     return found
 
 
-def counted(connection: Connection, dialect: Dialect, world: World, bound: Bound) -> Counted:
+def counted(connection: Connection, dialect: Dialect, world: World, bound: Bound, going: Going) -> Counted:
     """Count what the selection selects, and what declared cascades take along."""
-    selected = Selected(dialect, world, bound)
+    selected = Selected(dialect, world, bound, going=going)
     items, oldest = count(connection, selected)
     if not selected.dataset.cascades:
         return Counted(items, oldest)

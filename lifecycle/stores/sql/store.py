@@ -20,6 +20,7 @@ from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import (
+    NOTHING_GOES,
     Batch,
     Catalogue,
     Counted,
@@ -27,6 +28,7 @@ from lifecycle.ports.store import (
     Fence,
     Finding,
     Found,
+    Going,
     HoldRow,
     Json,
     Oddities,
@@ -258,10 +260,10 @@ class SqlStore:
     # ---- what is selected ----
 
     @translated
-    def count(self, bound: Bound) -> Counted:
-        """Count what is selected now."""
+    def count(self, bound: Bound, going: Going = NOTHING_GOES) -> Counted:
+        """Count what is selected now, or will be once what is going has gone."""
         with self._connect() as connection:
-            return select.counted(connection, self.dialect, self._known(connection), bound)
+            return select.counted(connection, self.dialect, self._known(connection), bound, going)
 
     @translated
     def oddities(self, dataset: str, bound: Bound) -> Oddities:
