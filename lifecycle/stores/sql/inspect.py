@@ -149,9 +149,6 @@ class Inspection:
                 what = f"the foreign key of {name!r} over {columns} has no index"
                 fix = f"Create an index on {columns} of {name!r}."
                 yield self.say("foreign-key-without-index", what, fix, fatal=size >= BIG)
-            if key.deferrable:
-                what = f"the foreign key of {name!r} over {columns} is deferrable: it may fail only at COMMIT"
-                yield self.say("deferrable", what, "Nothing, if batches do not fail for it.", fatal=False)
             if not key.enforced:
                 what = f"the foreign key of {name!r} over {columns} is not validated"
                 yield self.say("not-validated", what, "Validate it: orphans may exist already.", fatal=False)
