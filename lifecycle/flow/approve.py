@@ -95,12 +95,13 @@ def live_mandate(deployment: Deployment, plan: Plan, day: date) -> Mandate | Non
     """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force."""
     if plan.kind != "rule":
         return None
-    wanted = template_hash(deployment, plan)
     for mandate in registers.every(deployment.state, "mandate", Mandate):
+        if not mandate.live(day) or (mandate.agreement, mandate.rule) != (plan.agreement, plan.rule):
+            continue
         public = _public_key(deployment, mandate.operator)
+        wanted = template_hash(deployment, plan, mandate.most_items)
         if (
             mandate.template_hash == wanted
-            and mandate.live(day)
             and plan.expected() <= mandate.most_items
             and public is not None
             and approval.verify_mandate(
@@ -147,11 +148,11 @@ def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) ->
         return _logged(deployment, tx, revoked, event)
 
 
-def template_hash(deployment: Deployment, plan: Plan) -> str:
-    """Return the hash of what a mandate over this plan's rule covers."""
+def template_hash(deployment: Deployment, plan: Plan, most_items: int) -> str:
+    """Return the hash of what a mandate over this plan's rule covers, its limit included."""
     texts = deployment.policy.rules(plan.agreement, plan.rule or "", plan.agreement_versions)
     rules = [rule.model_dump(mode="json") for rule in texts]
-    return digest(canonical.encode(template_of(plan, digest(canonical.encode(rules)))))
+    return digest(canonical.encode({**template_of(plan, digest(canonical.encode(rules))), "most_items": most_items}))
 
 
 def _mandate(
@@ -161,7 +162,7 @@ def _mandate(
     zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
     today = local_date(deployment.clock.now(), zone)
     expires = expiry(today)
-    wanted = template_hash(deployment, plan)
+    wanted = template_hash(deployment, plan, most_items)
     return Mandate(
         id="m-" + hashlib.sha256(f"{plan_hash}{operator}".encode()).hexdigest()[:12],
         agreement=plan.agreement,

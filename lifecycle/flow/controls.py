@@ -9,6 +9,7 @@ from datetime import datetime
 from lifecycle.core import guard
 from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.events import GuardRefused, Resumed, Stopped
+from lifecycle.evidence.keys import SigningKey
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.journal import record, write
 from lifecycle.ports.store import Store
@@ -75,8 +76,13 @@ def _mark(deployment: Deployment) -> datetime | None:
     return max((datetime.fromisoformat(json.loads(body)["at"]) for body in bodies if body), default=None)
 
 
-def accept_clock(deployment: Deployment, operator: str) -> None:
-    """Record an operator's word that the present time is right after a long outage."""
+def accept_clock(deployment: Deployment, operator: str, key: SigningKey) -> None:
+    """Record an operator's word that the present time is right after a long outage.
+
+    Raises InvalidDocument for an unknown operator, Refused for another key than theirs.
+    """
+    if deployment.operator(operator, deployment.clock.now().date()).public_key != key.public.public_key:
+        raise Refused("the key file is not this operator's key", guard="wrong-key")
     with deployment.state.transaction() as tx:
         tx.put("setting", "clock-accepted", json.dumps({"at": instant(deployment.clock.now())}).encode())
         write(deployment, tx, Resumed(operator=operator, reason="operator"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
+from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused, Transient
 from lifecycle.core.offboarding import Progress as Ended
 from lifecycle.core.offboarding import next_state
 from lifecycle.flow import certify, offboard
@@ -42,13 +42,22 @@ def tick(deployment: Deployment, *, observe: Observer = silent) -> list[Turn]:
     Raises Refused while everything is stopped.
     """
     refuse_if_stopped(deployment)
-    with deployment.state.exclusive():
-        recover(deployment)
+    turns = _recovery(deployment)
     _keep_time(deployment)
-    turns = [_turn(deployment, agreement, rule, observe) for agreement, rule in due_rules(deployment)]
+    turns += [_turn(deployment, agreement, rule, observe) for agreement, rule in due_rules(deployment)]
     settle(deployment)
     checkpoint(deployment)
     return turns
+
+
+def _recovery(deployment: Deployment) -> list[Turn]:
+    """Close what a crash left open. A store that does not answer keeps only its own batches open (I27)."""
+    try:
+        with deployment.state.exclusive() as epoch:
+            recover(deployment, epoch)
+    except Transient as error:
+        return [Turn("-", "recovery", "failed", error=error)]
+    return []
 
 
 def _keep_time(deployment: Deployment) -> None:

@@ -123,7 +123,7 @@ def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent)
     """
     plan = read_plan(deployment, plan_hash)
     with deployment.state.exclusive() as epoch:
-        recover(deployment)
+        recover(deployment, epoch)
         job = job_of(plan_hash)
         run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job))
         if run.state.outcome is None:
@@ -354,7 +354,7 @@ def _flush(run: _Run) -> None:
 def _reread(run: _Run) -> None:
     """Close what is open by reading receipts, and take the log's word for what was done."""
     run.pending = None
-    recover(run.deployment)
+    recover(run.deployment, run.epoch)
     run.state = read_job(run.deployment, run.job)
 
 

@@ -43,16 +43,20 @@ def set_hold(
         raise InvalidDocument(msg, advice="Name datasets as the inventory does, or none to hold the tenant whole.")
     today = deployment.clock.now().date()
     serial = sum(1 for _ in deployment.state.items("hold"))
-    hold = Hold(
-        id="h-" + hashlib.sha256(f"{deployment.alias(tenant.id)}/{serial}".encode()).hexdigest()[:12],
-        tenant=tenant.id,
-        datasets=datasets,
-        basis=ground.basis,
-        reason=ground.reason,
-        reference=ground.reference,
-        set_on=today,
-        set_by=operator,
-        review_on=ground.review_on,
+    hold = registers.build(
+        Hold,
+        {
+            "id": "h-" + hashlib.sha256(f"{deployment.alias(tenant.id)}/{serial}".encode()).hexdigest()[:12],
+            "tenant": tenant.id,
+            "datasets": datasets,
+            "basis": ground.basis,
+            "reason": ground.reason,
+            "reference": ground.reference,
+            "set_on": today,
+            "set_by": operator,
+            "review_on": ground.review_on,
+        },
+        "the hold",
     )
     with deployment.state.transaction() as tx:
         registers.put(tx, "hold", hold.id, hold)

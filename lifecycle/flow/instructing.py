@@ -37,7 +37,8 @@ def receive(deployment: Deployment, tenant: Tenant, given: Given, *, recorded_by
     serial = sum(1 for _ in deployment.state.items("instruction"))
     name = "i-" + hashlib.sha256(f"{deployment.alias(tenant.id)}/{serial}".encode()).hexdigest()[:12]
     unauthorised = bool(tenant.authorised) and given.given_by not in tenant.authorised
-    instruction = Instruction.model_validate(
+    instruction = registers.build(
+        Instruction,
         {
             "id": name,
             "tenant": tenant.id,
@@ -49,7 +50,8 @@ def receive(deployment: Deployment, tenant: Tenant, given: Given, *, recorded_by
             "state": "rejected" if unauthorised else _first_state(given),
             "recorded_by": recorded_by,
             "note": given.note,
-        }
+        },
+        "the instruction",
     )
     _store(deployment, tenant, instruction)
     if unauthorised:

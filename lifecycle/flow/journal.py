@@ -76,6 +76,8 @@ def open_log(deployment: Deployment) -> None:
     if note is not None:
         check_history(deployment, note)
     if size == 0:
+        # Of the empty log first: a start that is killed between the first entry and its checkpoint can be repeated.
+        checkpoint(deployment)
         record(deployment, DeploymentCreated(deployment=deployment.id, tool_version=deployment.tool_version))
         checkpoint(deployment)
 

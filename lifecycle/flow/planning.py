@@ -67,7 +67,7 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
         msg = f"no rule {rule!r} in agreement {agreement!r}"
         raise InvalidDocument(msg, advice="`lifecycle status` lists the rules of the deployment.")
     _refuse_draft(deployment)
-    now = effective_now(deployment, sorted(deployment.stores))
+    now = effective_now(deployment, _stores_of(deployment, agreement, rule))
     # A look in which nothing was due is on record too: a quiet week must not read as a clock that jumped (I13).
     raise_mark(deployment, now)
     mine = [o for o in obligations_on(deployment, now) if (o.agreement, o.rule) == (agreement, rule)]
@@ -84,6 +84,16 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
     versions = tuple(sorted({version for o in mine for version in o.versions}))
     plan = _plan(deployment, steps, now, kind="rule", author=author, agreement=agreement, versions=versions, rule=rule)
     return _freeze(deployment, plan)
+
+
+def _stores_of(deployment: Deployment, agreement: str, rule: str) -> list[str]:
+    """Return the stores that the rule's categories reach: another store that is down does not stop it (I27)."""
+    found: set[str] = set()
+    for one in deployment.policy.rules(agreement, rule):
+        for dataset in deployment.policy.inventory.datasets:
+            if one.category == "all" or dataset.category in one.category:
+                found.add(dataset.store)
+    return sorted(found & deployment.stores.keys())
 
 
 def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> Planned:
@@ -354,7 +364,8 @@ def _step(
     leaving = at[1]
     dataset = draft.dataset
     check_change(selection).require()
-    expected = deployment.stores[dataset.store].count(bind(deployment, selection), leaving).items
+    counted = deployment.stores[dataset.store].count(bind(deployment, selection), leaving)
+    expected = counted.items
     if expected > deployment.limits.most_items:
         raise Refused(
             f"{expected} items of {dataset.id} are selected; a job may change {deployment.limits.most_items}",
@@ -373,7 +384,10 @@ def _step(
         action=action,
         selection=selection,
         expected=expected,
-        cascade=tuple(CascadeCount(dataset=c.dataset, effect=c.effect, expected=0) for c in dataset.cascades),
+        cascade=tuple(
+            CascadeCount(dataset=c.dataset, effect=c.effect, expected=counted.cascade.get(c.dataset, 0))
+            for c in dataset.cascades
+        ),
         limit=expected + late_allowance(expected),
         level=level,
         path_tenancy=dataset.tenant.by == "path",

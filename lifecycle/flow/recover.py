@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.events import BatchVoid, Event
 from lifecycle.core.job import OpenBatch
 from lifecycle.flow import registers, summaries
@@ -13,25 +14,42 @@ from lifecycle.flow.journal import checkpoint, read_job, write
 from lifecycle.ports.store import Receipt
 
 
-def recover(deployment: Deployment) -> int:
+def recover(deployment: Deployment, epoch: int) -> int:
     """Close every open intent and return how many there were. Safe to repeat; safe to be killed at any point.
 
+    `epoch`: what `State.exclusive` gave. A process that is no longer the one writer closes nothing: the open intents
+    may be its successor's (I20).
+
     Raises:
-        Transient: a store does not answer; its intents stay open and block their certificates.
+        Refused: another process has taken over. Transient: a store does not answer; its intents stay open and block
+        their certificates, the other stores' intents are closed first (I27).
     """
-    closed = 0
+    closed, failed = 0, list[LifecycleError]()
     for intent in list(registers.every(deployment.state, "intent", Intent)):
-        job = read_job(deployment, intent.job)
-        batch = job.open.get(intent.batch)
-        if batch is not None:
+        batch = read_job(deployment, intent.job).open.get(intent.batch)
+        if batch is None:
+            continue
+        refuse_successor(deployment, epoch)
+        try:
             deployment.failpoint("void.before")
             receipt = deployment.stores[intent.store].void(intent.batch)
             deployment.failpoint("void.after")
-            close(deployment, intent, batch, receipt)
-            closed += 1
+        except LifecycleError as error:
+            failed.append(error)
+            continue
+        close(deployment, intent, batch, receipt)
+        closed += 1
     if closed:
         checkpoint(deployment)
+    if failed:
+        raise failed[0]
     return closed
+
+
+def refuse_successor(deployment: Deployment, epoch: int) -> None:
+    """Raise Refused when a later process has taken the writer's lock."""
+    if int(deployment.state.get("setting", "epoch") or b"0") != epoch:
+        raise Refused("another process has taken over", guard="stale-epoch", advice="Let it finish; then run again.")
 
 
 def close(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -45,6 +45,18 @@ def need(deployment: Deployment, kind: Kind, model: type[T], name: str) -> T:
         msg = f"no such {kind} in the register"
         raise InvalidDocument(msg, advice=f"List what is there with `lifecycle {kind} list`.")
     return found
+
+
+def build(model: type[T], fields: Mapping[str, Any], what: str) -> T:
+    """Make a register value from what a person gave. Raises InvalidDocument that names fields, never their values."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        names = sorted({str(fault["loc"][0]) if fault["loc"] else "its whole" for fault in error.errors()})
+        msg = f"{what} cannot be recorded: {', '.join(names)} not of the form the register asks for"
+        raise InvalidDocument(
+            msg, advice="Persons and operators are ids (a-z, 0-9, . _ -); texts are one line."
+        ) from None
 
 
 def parse(kind: Kind, model: type[T], name: str, body: bytes) -> T:

@@ -71,10 +71,12 @@ def entry_at(connection: Connection, index: int) -> bytes:
     return checked(index, row[0], row[1])
 
 
-def checked(index: int, body: bytes | None, leaf: bytes) -> bytes:
+def checked(index: int, body: object, leaf: object) -> bytes:
     """Return the body if it hashes to its leaf. Raises Corrupt otherwise."""
     if body is None:
         raise Corrupt(f"the body of entry {index} is no longer there")
+    if not isinstance(body, bytes | bytearray | memoryview) or not isinstance(leaf, bytes | bytearray | memoryview):
+        raise Corrupt(f"entry {index} is not stored as bytes")
     whole = bytes(body)
     if merkle.leaf_hash(whole) != bytes(leaf):
         raise Corrupt(f"entry {index} does not match its leaf hash")

@@ -38,7 +38,7 @@ def test_the_line_runs_from_init_to_a_verified_certificate(tmp_path: Path) -> No
     # Ten days of outage later an operator says that the clock is right, and the mandate carries the same rule.
     cli.clock.advance(timedelta(days=10))
     cli("run", code=4)
-    cli("resume", "--accept-clock", "--by", "op-one")
+    cli("resume", "--accept-clock", "--by", "op-one", "--key", str(cli.key("op-one")))
     assert [(t["result"], t["deleted"]) for t in cli.json("run")["turns"]] == [("applied", 2)]
 
     # One tenant leaves: thirty days of retrieval, then two signatures.
@@ -48,7 +48,7 @@ def test_the_line_runs_from_init_to_a_verified_certificate(tmp_path: Path) -> No
     exported = cli.json("export", LEAVES, "-o", str(tmp_path / "outbox"))
     assert exported["rows"] == 5 + 8 + 10
     cli.clock.set(datetime(2026, 7, 27, 8, tzinfo=UTC))
-    cli("resume", "--accept-clock", "--by", "op-one")
+    cli("resume", "--accept-clock", "--by", "op-one", "--key", str(cli.key("op-one")))
     leaving = cli.json("plan", "--tenant", LEAVES, "--by", "op-three")["plans"][0]
     assert cli.signed(leaving["hash"], "op-one")["enough"] is False
     cli("apply", leaving["hash"], "--yes", leaving["hash"], code=4)

@@ -78,8 +78,8 @@ def run(deployment: Deployment) -> None:
 
 def recover_only(deployment: Deployment) -> None:
     """Close what a crash left open."""
-    with deployment.state.exclusive():
-        recover(deployment)
+    with deployment.state.exclusive() as epoch:
+        recover(deployment, epoch)
 
 
 def dump(deployment: Deployment) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def test_I02_a_plan_starts_within_three_days_or_never(line: Line) -> None:
     """After 72 hours a plan can neither be approved nor begun."""
     late = SimulatedClock(line.world.now + timedelta(hours=73))
     with line.world.open(clock=late) as deployment:
-        controls.accept_clock(deployment, "op-one")
+        controls.accept_clock(deployment, "op-one", line.world.key("op-one"))
         with pytest.raises(Refused) as refused:
             execute.apply(deployment, line.rule)
         with pytest.raises(Refused) as unsigned:

@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 
-from lifecycle.core.errors import Corrupt
+from lifecycle.core.errors import Corrupt, Refused
 from lifecycle.evidence.digest import keyed_digest
 from lifecycle.evidence.seal import open_sealed, seal
 from lifecycle.stores.sql.dialects import Changed, Dialect
@@ -23,6 +23,8 @@ _OPENERS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "
 
 def frame(dialect: str, changed: Changed) -> bytes:
     """Return the plaintext."""
+    if None in changed.tenants:
+        raise Refused("a row without a tenant was selected for a group", guard="null-tenant")
     tenants = json.dumps(dict(sorted(changed.tenants.items())), ensure_ascii=False, separators=(",", ":"))
     parts = (dialect.encode(), changed.keys, tenants.encode())
     return _MAGIC + b"".join(struct.pack("!Q", len(part)) + part for part in parts)
