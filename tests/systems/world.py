@@ -113,7 +113,7 @@ class Company:
         before = self.clock.now()
         self.clock.set(at(day, hour))
         if self.clock.now() - before > timedelta(days=1):
-            controls.accept_clock(self.line, FIRST)
+            controls.accept_clock(self.line, FIRST, self.key(FIRST))
 
     def tick(self) -> list[tuple[str, str]]:
         """Let the nightly run take its turn; return each rule and what came of it."""
