@@ -8,6 +8,9 @@ from lifecycle.flow.deployment import Limits
 
 SMOOTHING = 0.4
 GROWTH = 1.2
+DOUBLING = 2.0
+SHORT = 4
+"""A batch of less than a quarter of the aimed duration is far too short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,13 @@ class Pace:
         return cls(limits.first_batch, limits)
 
     def after(self, items: int, seconds: float) -> Pace:
-        """Steer towards the aimed duration; grow by a fifth at most."""
+        """Steer towards the aimed duration; grow by a fifth at most, or double while a batch is far too short."""
         if items == 0 or seconds <= 0:
             return self
         measured = items / seconds
         rate = measured if self.rate == 0 else SMOOTHING * measured + (1 - SMOOTHING) * self.rate
-        wished = min(rate * self.limits.aim_seconds, self.size * GROWTH)
+        growth = DOUBLING if seconds * SHORT < self.limits.aim_seconds else GROWTH
+        wished = min(rate * self.limits.aim_seconds, self.size * growth)
         return replace(self, rate=rate, size=self._clamp(int(wished)))
 
     def slower(self) -> Pace:

@@ -325,7 +325,7 @@ class Store(Protocol):
         """
 
     def receipts(self, after: str | None, limit: int) -> list[Receipt]:
-        """Return receipts not yet acknowledged, by batch id."""
+        """Return receipts not yet acknowledged, by batch id, without their sealed lists."""
 
     def acknowledge(self, batch_ids: Sequence[str], checkpoint: str) -> None:
         """Mark receipts as covered by a checkpoint of our log."""

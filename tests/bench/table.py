@@ -69,8 +69,7 @@ class Shape:
 
 def create(url: str, shape: Shape, now: datetime) -> None:
     """Make and fill the table, index it, and settle it."""
-    cutoff_age = CEILING_DAYS - MARGIN_DAYS
-    oldest = cutoff_age / (1 - shape.share)
+    oldest = (now - cutoff(now)) / timedelta(days=1) / (1 - shape.share)
     with psycopg.connect(servers.libpq_url(url), autocommit=True) as connection:
         connection.execute(DDL)
         arguments = {"rows": shape.rows, "tenants": shape.tenants, "newest": now, "days": oldest / 2}

@@ -35,8 +35,9 @@ def void(connection: Connection, ours: OurTables, batch_id: str) -> Receipt:
 
 
 def unacknowledged(connection: Connection, ours: OurTables, after: str | None, limit: int) -> list[Receipt]:
-    """Return receipts without a checkpoint, by batch id."""
-    query = sa.select(ours.receipt).where(ours.receipt.c.checkpoint.is_(None))
+    """Return receipts without a checkpoint, by batch id; their sealed lists stay where they are: a page is small."""
+    columns = [sa.null().label(c.name) if c.name == "sealed" else c for c in ours.receipt.c]
+    query = sa.select(*columns).where(ours.receipt.c.checkpoint.is_(None))
     if after is not None:
         query = query.where(ours.receipt.c.batch_id > after)
     return [_receipt(row) for row in connection.execute(query.order_by(ours.receipt.c.batch_id).limit(limit))]
