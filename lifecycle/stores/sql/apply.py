@@ -22,7 +22,7 @@ from lifecycle.stores.sql.catalogue import World, word_of
 from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
 from lifecycle.stores.sql.select import Selected, cascades
-from lifecycle.stores.sql.walk import bounds, read_cursor
+from lifecycle.stores.sql.walk import bounds, nearer, read_cursor
 
 
 class AlreadyThere(Exception):
@@ -31,7 +31,8 @@ class AlreadyThere(Exception):
 
 def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Batch, failpoint: Failpoint) -> Receipt:
     """Do everything but COMMIT. Raises AlreadyThere, Refused or the driver's error; the caller rolls back."""
-    selected = Selected(dialect, world, batch.bound)
+    after = None if batch.after is None else read_cursor(batch.after)
+    selected = Selected(dialect, world, nearer(world, batch.bound, after))
     truths = _truths(dialect, selected, batch)
     dialect.begin(connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms)
     failpoint("batch.begun")
