@@ -287,7 +287,12 @@ COMPILER_BUGS = (
     Bug("the dataset's own restriction is dropped", "leave", _compiler("condition", _without_only), "more"),
     Bug("the dataset's own restriction is negated", "leave", _compiler("condition", _negated_only), "both"),
     Bug("the path joins the wrong parent", "leave", _compiler("path", _wrong_parent), "both"),
-    Bug("parents of kept rows are not spared", "leave", _compiler("referenced_by", lambda s, n, stays=None: sa.false()), "more"),
+    Bug(
+        "parents of kept rows are not spared",
+        "leave",
+        _compiler("referenced_by", lambda s, n, stays=None: sa.false()),
+        "more",
+    ),
 )
 """Bugs of the one query builder that counts, walks and deletes."""
 

@@ -75,6 +75,9 @@ class Dialect(Protocol):
     def snapshot(self, connection: Connection) -> None:
         """Begin a reading transaction that sees one moment."""
 
+    def analyze(self, connection: Connection) -> None:
+        """Let the planner know how large our mirrors are: without it a join over them may be a nested loop."""
+
     def settle(self, connection: Connection) -> None:
         """Leave nothing of deleted rows behind in files that the database could clean now."""
 

@@ -119,6 +119,10 @@ class PostgresqlDialect(PostgresqlTypes):
         # Whoever reads may be slow; a reader locks nothing out.
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
+    def analyze(self, connection: Connection) -> None:
+        """ANALYZE both mirrors; for a role that does not own them it is a warning and changes nothing."""
+        connection.exec_driver_sql(f"ANALYZE {SCHEMA}.tenant, {SCHEMA}.hold")
+
     def settle(self, connection: Connection) -> None:
         """Nothing: dead tuples are autovacuum's, and named as a limit (I32)."""
 

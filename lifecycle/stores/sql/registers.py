@@ -40,8 +40,8 @@ def set_stop(connection: Connection, ours: OurTables, *, stopped: bool) -> None:
     connection.execute(sa.update(ours.fence).where(ours.fence.c.id == 1).values(stopped=stopped))
 
 
-def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[TenantRow]) -> None:
-    """Make the mirror equal to the rows. Refused (guard `empty-register`) when there are none (I5)."""
+def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[TenantRow]) -> bool:
+    """Make the mirror equal to the rows and tell whether it changed. Refused (`empty-register`) without rows (I5)."""
     if not rows:
         raise Refused("an empty register would make every tenant unknown", guard="empty-register")
     wanted = {row.id: row.group for row in rows}
@@ -61,6 +61,7 @@ def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[Tenan
     _each(connection, sa.delete(mirror).where(was), gone)
     _each(connection, sa.update(mirror).where(was).values(grp=sa.bindparam("now")), moved)
     _each(connection, sa.insert(mirror), new)
+    return bool(gone or moved or new)
 
 
 def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow]) -> int:

@@ -104,6 +104,9 @@ class SqliteDialect:
         """Begin; the first read fixes the moment."""
         connection.exec_driver_sql("BEGIN")
 
+    def analyze(self, connection: Connection) -> None:
+        """Nothing: the mirrors are looked up by their keys."""
+
     def settle(self, connection: Connection) -> None:
         """Copy the WAL back and truncate it: deleted rows would stay readable in it (I32); a reader may prevent it."""
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

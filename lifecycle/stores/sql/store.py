@@ -248,14 +248,18 @@ class SqlStore:
         """Make the tenant mirror equal to the rows."""
         with self._writing() as connection:
             self._fence(connection)
-            registers.mirror_tenants(connection, self.dialect.ours, rows)
+            if registers.mirror_tenants(connection, self.dialect.ours, rows):
+                self.dialect.analyze(connection)
 
     @translated
     def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
         """Make the hold mirror equal to the rows; the version rises when anything changed."""
         with self._writing() as connection:
-            self._fence(connection)
-            return registers.mirror_holds(connection, self.dialect.ours, rows)
+            before = self._fence(connection).hold_version
+            version = registers.mirror_holds(connection, self.dialect.ours, rows)
+            if version != before:
+                self.dialect.analyze(connection)
+            return version
 
     # ---- what is selected ----
 
