@@ -41,12 +41,6 @@ class LimitSettings(Value):
     first_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=5_000, description="Items of the first batch.")
     least_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="The smallest batch.")
     most_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=100_000, description="The largest batch.")
-    late_least: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=100, description="Rows inserted since the plan that a job may still take, at least."
-    )
-    clock_spread_seconds: Annotated[int, Field(ge=1, le=600)] = Field(
-        default=60, description="How far the clocks may disagree before a run refuses."
-    )
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitSettings:

@@ -26,16 +26,12 @@ class Limits:
 
     most_items: int = 10_000_000
     margin_days: int = 3
-    late_share: float = 0.01
-    late_least: int = 100
     late_passes: int = 2
     first_batch: int = 5_000
     least_batch: int = 500
     most_batch: int = 100_000
     aim_seconds: float = 0.35
     plan_hours: int = 72
-    clock_spread_seconds: int = 60
-    evidence_years: int = 3
 
 
 @dataclass(frozen=True, slots=True)

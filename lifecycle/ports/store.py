@@ -14,7 +14,6 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from lifecycle.core.inventory import Dataset
 from lifecycle.core.plan import Action
 from lifecycle.core.selection import Bound
 
@@ -341,8 +340,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release connections; safe to call twice."""
-
-
-def describe(dataset: Dataset) -> str:
-    """Return the dataset's name for messages: its id and table."""
-    return f"{dataset.id} ({dataset.table})"

@@ -139,11 +139,9 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         most_items=limits.most_items,
         margin_days=limits.margin_days,
-        late_least=limits.late_least,
         first_batch=limits.first_batch,
         least_batch=limits.least_batch,
         most_batch=limits.most_batch,
-        clock_spread_seconds=limits.clock_spread_seconds,
     )
 
 
