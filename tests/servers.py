@@ -7,6 +7,7 @@ afterwards. A server that cannot be had is an error that names the package or th
     with postgres() as url: ...                # a URL of a running server
     with postgres_server() as server: ...      # the handle: server.url, server.pid, server.kill9(), server.restart()
     with fresh_database(url) as database_url: ...
+    with pgbouncer(url, mode="transaction", pool_size=1) as pooled_url: ...
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 POSTGRES_VARIABLE = "LIFECYCLE_TEST_POSTGRES_URL"
 POSTGRES_PACKAGE = "postgresql"
+PGBOUNCER_PACKAGE = "pgbouncer"
 START_SECONDS = 60.0
 PORT_ATTEMPTS = 5
 MARKER = ".lifecycle-test-server"
@@ -329,6 +332,83 @@ def _installed_postgres() -> Path | None:
     return None
 
 
+# ---- PgBouncer ------------------------------------------------------------------------------------------------------
+
+PGBOUNCER_SETTINGS = """\
+[databases]
+* = host={host} port={port} user={user} password={password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen}
+unix_socket_dir =
+auth_type = plain
+auth_file = {home}/users
+pool_mode = {mode}
+default_pool_size = {pool_size}
+server_round_robin = {round_robin}
+query_wait_timeout = 5
+logfile = {home}/log
+"""
+
+
+@contextlib.contextmanager
+def pgbouncer(url: str, *, mode: str, pool_size: int = 1, round_robin: bool = False) -> Iterator[str]:
+    """The address of a real PgBouncer in front of the database of `url`; `mode`: session, transaction, statement."""
+    binary = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if binary is None:
+        _install_debian(PGBOUNCER_PACKAGE, None, {})
+        binary = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+    if binary is None:
+        raise ServerUnavailable(f"{PGBOUNCER_PACKAGE} is installed without its program")
+    account = _unprivileged("postgres")
+    home, mark = _private_folder("lifecycle-pgb-", account)
+    parsed = urlsplit(libpq_url(url))
+    process = None
+    try:
+        password = unquote(parsed.password or "")
+        _give(home / "users", f'"{parsed.username}" "{password}"', account)
+        listen = _free_port()
+        settings = PGBOUNCER_SETTINGS.format(
+            host=parsed.hostname, port=parsed.port or 5432, user=parsed.username, password=password,
+            listen=listen, home=home, mode=mode, pool_size=pool_size, round_robin=int(round_robin),
+        )  # fmt: skip
+        _give(home / "ini", settings, account)
+        process = subprocess.Popen(
+            [*_dies_with_us(), binary, "-q", str(home / "ini")],
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_plain_environment(home),
+            **_as(account),
+        )
+        pooled = urlunsplit(parsed._replace(netloc=f"{parsed.username}:{parsed.password}@127.0.0.1:{listen}"))
+        _wait_for_pgbouncer(process, pooled, home)
+        yield sqlalchemy_url(pooled)
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait(timeout=START_SECONDS)
+        _remove(home, mark)
+
+
+def _wait_for_pgbouncer(process: subprocess.Popen[bytes], url: str, home: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+            if process.returncode is not None or time.monotonic() > deadline:
+                log = home / "log"
+                said = log.read_text(errors="replace")[-2000:] if log.exists() else "nothing"
+                raise ServerUnavailable(f"PgBouncer did not start; it said:\n{said}") from None
+        else:
+            return
+
+
 # ---- MariaDB follows here: `MARIADB_VARIABLE`, `mariadb_server()`, `mariadb()`; the parts below are shared. ---------
 
 
@@ -421,11 +501,12 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _install_debian(package: str, variable: str, configuration: dict[str, str]) -> None:
+def _install_debian(package: str, variable: str | None, configuration: dict[str, str]) -> None:
     """Install a Debian package as root, its configuration first; otherwise say what is missing."""
+    way_out = f"install the package `{package}`" + (f" or set {variable}" if variable else "")
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        raise ServerUnavailable(f"needs a server: install the package `{package}` or set {variable}")
+        raise ServerUnavailable(f"needs a server: {way_out}")
     for name, text in configuration.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
@@ -433,6 +514,4 @@ def _install_debian(package: str, variable: str, configuration: dict[str, str]) 
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
         done = subprocess.run([apt, *command], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ServerUnavailable(
-                f"apt-get {command[0]} failed; install `{package}` or set {variable}:\n{done.stderr}"
-            )
+            raise ServerUnavailable(f"apt-get {command[0]} failed; {way_out}:\n{done.stderr}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from statistics import median
 
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.selection import GroupScope, Selection, WholeScope
@@ -21,6 +23,9 @@ FALL_BACK = timedelta(seconds=5)
 JUMP_AHEAD = timedelta(hours=50)
 """Two daily runs apart, one of them missed, with the hour of a clock change and an hour of jitter (ADR 8)."""
 DRIFT_SECONDS = 5.0
+LEAST_HISTORY = 7
+"""Past runs below which a rule has no history to be held against."""
+HISTORY_FACTOR, HISTORY_FLOOR = 3, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,54 @@ def late_allowance(planned: int) -> int:
     return min(planned, max(100, planned // 100))
 
 
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A rule's run that ended well: how many items it changed, over how many due days.
+
+    Raises InvalidDocument for a negative count, or for no due day.
+    """
+
+    items: int
+    due_days: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can have done."""
+        if self.items < 0 or self.due_days < 1:
+            raise InvalidDocument("a past run changed 0 items or more, over one due day at least")
+
+
+def within_history(
+    expected: int,
+    runs: Sequence[PastRun],
+    due_days: int,
+    factor: int = HISTORY_FACTOR,
+    floor: int = HISTORY_FLOOR,
+) -> Decision:
+    """Decide whether a run is like the rule's last ones (the settings say how many): I4's limit from history.
+
+    It stops above `factor` × the median of items per due day × the due days since the last success, never at or below
+    `floor`. With fewer than seven past runs the mandate's own limit rules alone.
+
+    Raises InvalidDocument for negative counts, or for no due day.
+    """
+    if min(expected, factor, floor) < 0 or due_days < 1:
+        raise InvalidDocument("counts are never negative, and a run has one due day at least")
+    if len(runs) < LEAST_HISTORY:
+        reason = f"{len(runs)} past runs are no history yet; the mandate's own limit rules"
+        return Decision("history", allowed=True, reason=reason)
+    usual = median(Fraction(run.items, run.due_days) for run in runs)
+    most = max(floor, int(factor * usual * due_days))
+    if expected > most:
+        return Decision(
+            "history",
+            allowed=False,
+            reason=f"{expected} items are more than {most}: {factor} times what the last {len(runs)} runs changed "
+            f"on {due_days} day(s)",
+            advice="Look at the plan; if the number is right, approve this plan by hand: the next runs learn from it.",
+        )
+    return Decision("history", allowed=True, reason=f"{expected} of at most {most} items, by the last {len(runs)} runs")
+
+
 def check_change(selection: Selection) -> Decision:
     """Decide whether a selection may carry a change: never all rows of many tenants, never over a hold (I5, I7)."""
     if not selection.respect_holds:
@@ -153,7 +206,8 @@ def effective_now(local: datetime, store: datetime | Sequence[datetime], ntp: da
             "clock-spread",
             allowed=False,
             reason=f"the clocks are {spread.total_seconds():.0f} s apart, more than {CLOCK_SPREAD.total_seconds():.0f}",
-            advice="Set the clocks of this host and of the store's server; nothing runs until they agree.",
+            advice="Find out which clock is wrong: this host's, a store's server's or a time server's, and set it; "
+            "nothing runs until they agree.",
         )
     else:
         decision = Decision("clock-spread", allowed=True, reason=f"{len(clocks)} clocks agree")
@@ -192,6 +246,18 @@ def against_high_water(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One moment by both clocks of a host: the wall clock, which can be set, and the monotonic one, which cannot."""
+
+    wall: datetime
+    monotonic: float
+
+    def held(self, wall: datetime, monotonic: float) -> Decision:
+        """Decide whether both have passed alike since (I13)."""
+        return wall_against_monotonic((_utc(wall) - _utc(self.wall)).total_seconds(), monotonic - self.monotonic)
+
+
 def wall_against_monotonic(wall_seconds: float, monotonic_seconds: float) -> Decision:
     """Decide whether wall time and monotonic time have passed alike since a common moment: within 5 s (I13)."""
     drift = abs(wall_seconds - monotonic_seconds)
@@ -200,7 +266,8 @@ def wall_against_monotonic(wall_seconds: float, monotonic_seconds: float) -> Dec
             "clock-drift",
             allowed=False,
             reason=f"the clock moved by {drift:.0f} s against the time that has passed",
-            advice="Someone set the clock during the run; start again once it is right.",
+            advice="Someone set the clock. Correct it; if it is right now, let an operator sign: "
+            "`lifecycle resume --accept-clock`.",
         )
     return Decision("clock-drift", allowed=True, reason="wall and monotonic time agree")
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar
 
-from pydantic_core import core_schema
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
+from lifecycle.core.span import IsoText
 
 _SHAPE = re.compile(r"PT([1-9][0-9]{0,2})H", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Hours:
+class Hours(IsoText):
     """A number of whole hours, 1 to 999."""
 
     hours: int
+
+    PATTERN: ClassVar[str] = r"^PT[1-9][0-9]{0,2}H$"
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("PT24H", "PT72H")
 
     @classmethod
     def parse(cls, text: str) -> Hours:
@@ -41,20 +40,3 @@ class Hours:
     def length(self) -> timedelta:
         """Return the exact length, to be added to an instant in UTC."""
         return timedelta(hours=self.hours)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Read from the ISO text in every mode and write it back."""
-        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema(strict=True))
-        return core_schema.json_or_python_schema(
-            json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
-            serialization=core_schema.to_string_ser_schema(),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the accepted text to editors."""
-        return {"type": "string", "pattern": r"^PT[1-9][0-9]{0,2}H$", "examples": ["PT24H", "PT72H"]}

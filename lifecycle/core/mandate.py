@@ -6,6 +6,7 @@ limit. What does not: another day, another number of tenants or groups.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -23,6 +24,7 @@ class Mandate(Value):
     """A standing approval: its template's hash, the signature over it, and how many items a run may change.
 
     `entries`: the log indices of its grant, renewals and revocation, for certificates of the jobs that ran under it.
+    `template`: the signed hash's own text; a plan over some of its stores is covered as well (I27).
     """
 
     id: Identifier
@@ -37,6 +39,7 @@ class Mandate(Value):
     revoked_on: date | None = None
     plan_hash: Digest
     entries: tuple[int, ...] = ()
+    template: str | None = None
 
     def live(self, day: date) -> bool:
         """Return whether the mandate stands on that local day."""
@@ -64,6 +67,17 @@ def template_of(plan: Plan, rule_digest: str) -> dict[str, Any]:
         "stores": [store.model_dump(mode="json") for store in plan.stores],
         "steps": _distinct([_step_template(step) for step in plan.steps]),
     }
+
+
+def is_part(plan: Mapping[str, Any], mandated: Mapping[str, Any]) -> bool:
+    """Tell whether a plan's template is the mandated one without some of its stores: nothing else may be missing."""
+    names = {store["store"] for store in plan["stores"]}
+    part = {
+        **mandated,
+        "stores": [store for store in mandated["stores"] if store["store"] in names],
+        "steps": [step for step in mandated["steps"] if step["store"] in names],
+    }
+    return bool(names) and dict(plan) == part
 
 
 def _step_template(step: Step) -> dict[str, Any]:

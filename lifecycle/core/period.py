@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar
 
 from dateutil.relativedelta import relativedelta
-from pydantic_core import core_schema
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
+from lifecycle.core.span import IsoText
 
 _SHAPE = re.compile(r"P(?=[0-9])(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?", re.ASCII)
 _MOST_DAYS = 366 * 200
@@ -24,13 +21,16 @@ ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class Period(IsoText):
     """Years, months, weeks and days kept apart, as the agreement names them. At least one day in all."""
 
     years: int = 0
     months: int = 0
     weeks: int = 0
     days: int = 0
+
+    PATTERN: ClassVar[str] = r"^P(?=[0-9])([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?$"
+    EXAMPLES: ClassVar[tuple[str, ...]] = ("P90D", "P3M", "P8Y")
 
     @classmethod
     def parse(cls, text: str) -> Period:
@@ -66,27 +66,6 @@ class Period:
     def most_days(self) -> int:
         """Return the most days this period can span."""
         return self.years * 366 + self.months * 31 + self.weeks * 7 + self.days
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Read from the ISO text in every mode and write it back."""
-        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema(strict=True))
-        return core_schema.json_or_python_schema(
-            json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
-            serialization=core_schema.to_string_ser_schema(),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the accepted text to editors."""
-        return {
-            "type": "string",
-            "pattern": r"^P(?=[0-9])([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?$",
-            "examples": ["P90D", "P3M", "P8Y"],
-        }
 
 
 def floor_ends(start: date, period: Period) -> date:

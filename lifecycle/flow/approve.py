@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import Refused
 from lifecycle.core.events import Event, MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
-from lifecycle.core.mandate import Mandate, expiry, template_of
+from lifecycle.core.guard import within_mandate
+from lifecycle.core.mandate import Mandate, expiry, is_part, template_of
 from lifecycle.core.plan import Plan
 from lifecycle.evidence import approval, canonical
 from lifecycle.evidence.digest import digest
 from lifecycle.evidence.keys import SigningKey, VerifyKey
-from lifecycle.flow import registers
+from lifecycle.flow import pending, registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint, decoded, write
 from lifecycle.flow.plans import read_plan
@@ -73,7 +75,11 @@ def approve(
         if mandate is not None:
             mandate = _logged(deployment, tx, mandate, _event(mandate, MandateGranted))
     checkpoint(deployment)
-    return Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
+    approved = Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
+    if approved.enough:
+        with deployment.state.transaction() as tx:
+            pending.mark(tx, plan_hash)
+    return approved
 
 
 def approvers(deployment: Deployment, plan: Plan, plan_hash: str) -> tuple[str, ...]:
@@ -92,24 +98,37 @@ def approvers(deployment: Deployment, plan: Plan, plan_hash: str) -> tuple[str, 
 
 
 def live_mandate(deployment: Deployment, plan: Plan, day: date) -> Mandate | None:
-    """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force."""
+    """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force.
+
+    A plan without some of the mandated stores is covered too: a store that does not answer stops no other one (I27).
+    """
     if plan.kind != "rule":
         return None
     for mandate in registers.every(deployment.state, "mandate", Mandate):
         if not mandate.live(day) or (mandate.agreement, mandate.rule) != (plan.agreement, plan.rule):
             continue
         public = _public_key(deployment, mandate.operator)
-        wanted = template_hash(deployment, plan, mandate.most_items)
         if (
-            mandate.template_hash == wanted
-            and plan.expected() <= mandate.most_items
-            and public is not None
+            public is not None
+            and within_mandate(plan.expected(), mandate.most_items, deployment.limits.most_items).allowed
+            and _covers(deployment, mandate, plan)
             and approval.verify_mandate(
-                VerifyKey.parse(public), wanted, mandate.expires_on.isoformat(), mandate.signature
+                VerifyKey.parse(public), mandate.template_hash, mandate.expires_on.isoformat(), mandate.signature
             )
         ):
             return mandate
     return None
+
+
+def _covers(deployment: Deployment, mandate: Mandate, plan: Plan) -> bool:
+    """Tell whether the plan's template has the signed hash, or is part of the text that has it."""
+    wanted = template_bytes(deployment, plan, mandate.most_items)
+    if digest(wanted) == mandate.template_hash:
+        return True
+    text = mandate.template
+    if text is None or digest(text.encode()) != mandate.template_hash:
+        return False
+    return is_part(json.loads(wanted), json.loads(text))
 
 
 def renew(deployment: Deployment, name: str, operator: str, key: SigningKey) -> Mandate:
@@ -148,11 +167,11 @@ def revoke(deployment: Deployment, name: str, operator: str, key: SigningKey) ->
         return _logged(deployment, tx, revoked, event)
 
 
-def template_hash(deployment: Deployment, plan: Plan, most_items: int) -> str:
-    """Return the hash of what a mandate over this plan's rule covers, its limit included."""
+def template_bytes(deployment: Deployment, plan: Plan, most_items: int) -> bytes:
+    """Return the canonical bytes of what a mandate over this plan's rule covers, its limit included."""
     texts = deployment.policy.rules(plan.agreement, plan.rule or "", plan.agreement_versions)
     rules = [rule.model_dump(mode="json") for rule in texts]
-    return digest(canonical.encode({**template_of(plan, digest(canonical.encode(rules))), "most_items": most_items}))
+    return canonical.encode({**template_of(plan, digest(canonical.encode(rules))), "most_items": most_items})
 
 
 def _mandate(
@@ -162,7 +181,8 @@ def _mandate(
     zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
     today = local_date(deployment.clock.now(), zone)
     expires = expiry(today)
-    wanted = template_hash(deployment, plan, most_items)
+    template = template_bytes(deployment, plan, most_items)
+    wanted = digest(template)
     return Mandate(
         id="m-" + hashlib.sha256(f"{plan_hash}{operator}".encode()).hexdigest()[:12],
         agreement=plan.agreement,
@@ -174,6 +194,7 @@ def _mandate(
         granted_on=today,
         expires_on=expires,
         plan_hash=plan_hash,
+        template=template.decode(),
     )
 
 

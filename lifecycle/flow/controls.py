@@ -9,6 +9,7 @@ from datetime import datetime
 from lifecycle.core import guard
 from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.events import GuardRefused, Resumed, Stopped
+from lifecycle.core.guard import Anchor
 from lifecycle.evidence.keys import SigningKey
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.journal import record, write
@@ -28,12 +29,15 @@ def refuse_if_stopped(deployment: Deployment) -> None:
         )
 
 
-def stop(deployment: Deployment, operator: str | None) -> None:
-    """Stop before the next batch, everywhere: file, register, and the fence of each store that answers."""
+def stop(deployment: Deployment, operator: str | None, *, reason: str = "operator") -> None:
+    """Stop before the next batch, everywhere: file, register, and the fence of each store that answers.
+
+    `reason`: operator, or signal.
+    """
     deployment.kill.stop()
     with deployment.state.transaction() as tx:
         tx.put("setting", "stopped", b"true")
-        write(deployment, tx, Stopped(operator=operator, reason="operator"))
+        write(deployment, tx, Stopped(operator=operator, reason=reason))
     _fences(deployment.stores.values(), stopped=True)
 
 
@@ -59,18 +63,67 @@ def _fences(stores: Iterable[Store], *, stopped: bool) -> None:
 
 
 def effective_now(deployment: Deployment, stores: Iterable[str]) -> datetime:
-    """Return the least of our clock and the stores' own clocks (I12), checked against the high-water mark (I13).
+    """Return the least of our clock, the stores' own, and each second clock that answers (I12).
+
+    It is checked against the high-water mark (I13): a jump ahead passes where a second clock agrees with the rest.
 
     Raises:
         Refused: the clocks disagree by more than a minute, or time fell behind or jumped ahead of the mark.
     """
+    local = deployment.clock.now()
     clocks = [deployment.stores[name].probe().clock for name in stores]
-    now = guard.effective_now(deployment.clock.now(), clocks).require()
-    guard.against_high_water(now, _mark(deployment)).require()
+    others = _others(deployment)
+    now = guard.effective_now(local, [*clocks, *others]).require()
+    guard.against_high_water(now, marked_at(deployment), second=min(others, default=None)).require()
     return now.replace(microsecond=0)
 
 
-def _mark(deployment: Deployment) -> datetime | None:
+def _others(deployment: Deployment) -> list[datetime]:
+    """Ask the clocks that do not follow this host's; those that do not answer are left out."""
+    return [clock for clock in (deployment.second.read(), deployment.ntp.read()) if clock is not None]
+
+
+def anchor(deployment: Deployment) -> Anchor:
+    """Return the present by the wall clock and the monotonic one, for `refuse_drift`."""
+    return Anchor(deployment.clock.now(), deployment.clock.monotonic())
+
+
+def refuse_drift(deployment: Deployment, since: Anchor) -> None:
+    """Raise Refused (guard `clock-drift`) when the clock was set since then (I13). Cheap: ask before each batch."""
+    since.held(deployment.clock.now(), deployment.clock.monotonic()).require()
+
+
+class DriftGuard:
+    """Watches a process' wall clock for as long as the process lives (I13).
+
+    Once the clock was set nothing may run, until a second clock agrees with it or an operator has signed for it.
+    A reload hands in another deployment; the watch goes on.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Begin to watch."""
+        self._since = anchor(deployment)
+        self._signed = deployment.state.get("setting", "clock-accepted")
+
+    def check(self, deployment: Deployment) -> None:
+        """To be called between runs. Raises Refused (guard `clock-drift`) until somebody vouches for the clock."""
+        signed = deployment.state.get("setting", "clock-accepted")
+        present = anchor(deployment)
+        held = self._since.held(present.wall, present.monotonic)
+        if not held.allowed:
+            if signed == self._signed and not _confirmed(deployment, present.wall):
+                held.require()
+            self._since = present
+        # A signature from before the clock was set says nothing about what it was set to.
+        self._signed = signed
+
+
+def _confirmed(deployment: Deployment, wall: datetime) -> bool:
+    others = _others(deployment)
+    return bool(others) and guard.effective_now(wall, others).decision.allowed
+
+
+def marked_at(deployment: Deployment) -> datetime | None:
     """Return the latest time on record: of a run, or of an operator's signed word."""
     bodies = [deployment.state.get("setting", name) for name in ("high-water", "clock-accepted")]
     return max((datetime.fromisoformat(json.loads(body)["at"]) for body in bodies if body), default=None)
@@ -90,7 +143,7 @@ def accept_clock(deployment: Deployment, operator: str, key: SigningKey) -> None
 
 def raise_mark(deployment: Deployment, now: datetime) -> None:
     """Persist the high-water mark of effective time; it never goes back."""
-    mark = _mark(deployment)
+    mark = marked_at(deployment)
     if mark is None or mark < now:
         with deployment.state.transaction() as tx:
             tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())

@@ -1,32 +1,56 @@
-"""One tick: everything due that is already authorised, each rule on its own: no failure stops another (I27)."""
+"""One tick: everything due that is already authorised, each rule on its own: no failure stops another (I27).
+
+What is due comes from the state (`slots`), not from a timer: called more often, a tick finds nothing; called late, it
+makes up for what passed, once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from lifecycle.core import guard
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused, Transient
+from lifecycle.core.mandate import Mandate
 from lifecycle.core.offboarding import Progress as Ended
 from lifecycle.core.offboarding import next_state
-from lifecycle.flow import certify, offboard
-from lifecycle.flow.approve import live_mandate
-from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
+from lifecycle.core.plan import Plan
+from lifecycle.core.schedule import slot_at
+from lifecycle.flow import certify, offboard, pending, slots
+from lifecycle.flow.approve import NEEDED, approvers, live_mandate
+from lifecycle.flow.controls import effective_now, log_refusal, marked_at, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment
-from lifecycle.flow.execute import Observer, Ran, apply, silent
+from lifecycle.flow.execute import Observer, Ran, carry_out, give_up, silent
 from lifecycle.flow.journal import checkpoint, read_job
-from lifecycle.flow.planning import Planned, due_rules, plan_rule
+from lifecycle.flow.planning import Planned, due_rules, plan_rule, stores_of
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
 from lifecycle.flow.scopes import tenants
 from lifecycle.flow.verify import job_of
+from lifecycle.ports.store import Store
 
 DAEMON = "lifecycle"
 """The author of plans that no person asked for."""
 
+MARK_EVERY = timedelta(hours=1)
+"""How often a tick without work asks every clock and puts the time on record."""
+
+BOUND = frozenset(
+    {"policy-changed", "schema-changed", "fingerprint", "not-approved", "other-deployment", "tenant-unknown"}
+)
+"""Refusals after which a begun job can never go on: what its plan binds is not there any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one rule's turn came to: applied, observing (planned, not authorised), idle, refused or failed."""
+    """What one turn came to.
+
+    `result`: applied, idle, observing (planned, not authorised), shadow (authorised, one cycle still to be watched),
+    partial, refused, failed, or waiting (another process is at work, or a begun job goes first).
+    `number`: the slot's; `again`: a slot that was begun before and is entered once more.
+    """
 
     agreement: str
     rule: str
@@ -34,59 +58,290 @@ class Turn:
     plan: Planned | None = None
     ran: Ran | None = None
     error: LifecycleError | None = None
+    number: int | None = None
+    missed: int = 0
+    again: bool = False
 
 
-def tick(deployment: Deployment, *, observe: Observer = silent) -> list[Turn]:
-    """Recover, then take each rule's turn. A rule without a live mandate only plans: it observes.
+Reporter = Callable[[Turn], None]
+
+
+def nobody(turn: Turn) -> None:
+    """Report to nobody."""
+    del turn
+
+
+def tick(
+    deployment: Deployment, *, observe: Observer = silent, report: Reporter = nobody, scheduled: bool = False
+) -> list[Turn]:
+    """Recover, finish what was begun or approved, then take each rule's turn.
+
+    A rule without a live mandate only plans: it observes. `scheduled`: only rules whose slot has come; otherwise all,
+    as a person who calls this asks for. `report` hears of each turn as it ends.
 
     Raises Refused while everything is stopped.
     """
     refuse_if_stopped(deployment)
-    turns = _recovery(deployment)
-    _keep_time(deployment)
-    turns += [_turn(deployment, agreement, rule, observe) for agreement, rule in due_rules(deployment)]
-    settle(deployment)
-    checkpoint(deployment)
+    size = deployment.state.size()
+    turns: list[Turn] = []
+
+    def took(turn: Turn) -> None:
+        turns.append(turn)
+        report(turn)
+
+    _recovery(deployment, took)
+    now = _keep_time(deployment, mark=not scheduled)
+    begun = _finish_begun(deployment, now, observe, took)
+    found = _whose_turn(deployment, now, scheduled=scheduled)
+    for due in found:
+        if _stopped(deployment):
+            break
+        took(_rule(deployment, due, begun, observe))
+    if found or begun or not scheduled:
+        settle(deployment)
+    if deployment.state.size() != size:
+        checkpoint(deployment)
     return turns
 
 
-def _recovery(deployment: Deployment) -> list[Turn]:
+def _stopped(deployment: Deployment) -> bool:
+    try:
+        refuse_if_stopped(deployment)
+    except Refused:
+        return True
+    return False
+
+
+def _recovery(deployment: Deployment, took: Reporter) -> None:
     """Close what a crash left open. A store that does not answer keeps only its own batches open (I27)."""
+    if next(iter(deployment.state.items("intent")), None) is None:
+        return
     try:
         with deployment.state.exclusive() as epoch:
             recover(deployment, epoch)
     except Transient as error:
-        return [Turn("-", "recovery", "failed", error=error)]
-    return []
+        took(Turn("-", "recovery", "failed", error=error))
 
 
-def _keep_time(deployment: Deployment) -> None:
-    """Put the present on record, also when nothing is due: quiet nights are no outage (I13)."""
+def _keep_time(deployment: Deployment, *, mark: bool) -> datetime:
+    """Return the present, and put it on record, also when nothing is due: quiet nights are no outage (I13).
+
+    Slots come from our own clock where a store does not answer; what is deleted never does.
+    """
+    now = deployment.clock.now()
+    marked = marked_at(deployment)
+    if not mark and marked is not None and abs(now - marked) < MARK_EVERY:
+        return now
     try:
         raise_mark(deployment, effective_now(deployment, sorted(deployment.stores)))
     except Refused as refusal:
         log_refusal(deployment, refusal)
     except LifecycleError:
         # Without every clock nothing is marked; that a store does not answer is for each rule's own turn to say.
-        return
+        return now
+    return now
 
 
-def _turn(deployment: Deployment, agreement: str, rule: str, observe: Observer) -> Turn:
-    planned = None
+def _whose_turn(deployment: Deployment, now: datetime, *, scheduled: bool) -> list[slots.Due]:
+    """Return the rules whose turn it is and that bind somebody today; the others' slots are done."""
+    if not scheduled:
+        return [slots.present(deployment, agreement, rule, now) for agreement, rule in due_rules(deployment)]
+    found = slots.due(deployment, now)
+    if not found:
+        return []
+    binding = set(due_rules(deployment))
+    nobody_today = [due for due in found if (due.agreement, due.rule) not in binding]
+    if nobody_today:
+        with deployment.state.exclusive() as epoch:
+            slots.idle(deployment, nobody_today, epoch, now)
+    return [due for due in found if (due.agreement, due.rule) in binding]
+
+
+# ---- plans that were approved or begun ----
+
+
+def _finish_begun(
+    deployment: Deployment, now: datetime, observe: Observer, took: Reporter
+) -> frozenset[tuple[str, str]]:
+    """Carry out what is authorised and not finished, and return the rules of which a begun job is still open."""
+    still: set[tuple[str, str]] = set()
+    for one in pending.pending(deployment):
+        plan = read_plan(deployment, one.plan_hash)
+        job = read_job(deployment, job_of(one.plan_hash))
+        if not one.waits(now) and not _stopped(deployment):
+            turn = _begun(deployment, one, plan, observe)
+            if turn is not None:
+                took(turn)
+            job = read_job(deployment, job_of(one.plan_hash))
+        if job.started is not None and job.outcome is None and plan.rule is not None:
+            still.add((plan.agreement, plan.rule))
+    return frozenset(still)
+
+
+def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Observer) -> Turn | None:
+    """Take one pending plan's turn; None when it needs none any more."""
+    now = deployment.clock.now()
+    begun = read_job(deployment, job_of(one.plan_hash)).started is not None
+    by_hand = len(approvers(deployment, plan, one.plan_hash)) >= NEEDED[plan.kind]
+    if not begun and (now > plan.start_by or not by_hand):
+        with deployment.state.transaction() as tx:
+            pending.forget(tx, one.plan_hash)
+        return None
+    planned, name = Planned(plan, one.plan_hash), plan.rule or "offboarding"
     try:
-        planned = plan_rule(deployment, agreement, rule, author=DAEMON)
-        if planned is None:
-            return Turn(agreement, rule, "idle")
-        zone = deployment.policy.agreement(agreement, planned.plan.agreement_versions[0]).zone
-        if live_mandate(deployment, planned.plan, local_date(deployment.clock.now(), zone)) is None:
-            return Turn(agreement, rule, "observing", planned)
-        ran = apply(deployment, planned.hash, observe=observe)
-    except Refused as refusal:
-        log_refusal(deployment, refusal, rule=rule)
-        return Turn(agreement, rule, "refused", planned, error=refusal)
+        with deployment.state.exclusive() as epoch:
+            try:
+                ran = carry_out(deployment, one.plan_hash, epoch, observe=observe)
+            except Refused as refusal:
+                if refusal.guard in BOUND:
+                    give_up(deployment, one.plan_hash, epoch)
+                raise
+            with deployment.state.transaction() as tx:
+                pending.forget(tx, one.plan_hash)
     except LifecycleError as error:
-        return Turn(agreement, rule, "failed", planned, error=error)
-    return Turn(agreement, rule, "applied" if ran.outcome == "done" and ran.clean else "partial", planned, ran)
+        if isinstance(error, Refused) and error.guard in slots.FLEETING:
+            return Turn(plan.agreement, name, "waiting", planned, error=error)
+        if isinstance(error, Refused):
+            log_refusal(deployment, error, rule=plan.rule)
+        pending.failed(deployment, one, error, now)
+        return Turn(plan.agreement, name, _word(error), planned, error=error)
+    if plan.rule is not None:
+        _keep_history(deployment, plan, ran)
+    return Turn(plan.agreement, name, _result(ran), planned, ran)
+
+
+def _keep_history(deployment: Deployment, plan: Plan, ran: Ran) -> None:
+    """A run that a person signed for is part of the rule's history too."""
+    now = deployment.clock.now()
+    due = slots.present(deployment, plan.agreement, plan.rule or "", now)
+    state = slots.read(deployment, plan.agreement, plan.rule or "")
+    if state is not None:
+        run = slots.Run(items=ran.deleted, due_days=slots.due_days(state, now))
+        slots.ended(deployment, due, now, _result(ran), run=run)
+
+
+# ---- a rule's turn ----
+
+
+def _rule(deployment: Deployment, due: slots.Due, begun: Collection[tuple[str, str]], observe: Observer) -> Turn:
+    """Take one rule's turn as the holder of the writer's lock, and note in the state how it ended."""
+    try:
+        with deployment.state.exclusive() as epoch:
+            now = deployment.clock.now()
+            if not slots.claim(deployment, due, epoch, now):
+                return _turn(due, "waiting")
+            if (due.agreement, due.rule) in begun:
+                error = Transient(
+                    "a begun job of this rule goes first", advice="`lifecycle status` says what stops it."
+                )
+                slots.failed(deployment, due, now, "waiting", error)
+                return _turn(due, "waiting", error=error)
+            turn = _work(deployment, due, epoch, observe)
+            _note(deployment, due, turn)
+            return turn
+    except Refused as refusal:
+        if refusal.guard not in slots.FLEETING:
+            raise
+        return _turn(due, "waiting", error=refusal)
+    except LifecycleError as error:
+        return _turn(due, "failed", error=error)
+
+
+def _note(deployment: Deployment, due: slots.Due, turn: Turn) -> None:
+    now = deployment.clock.now()
+    if turn.error is not None:
+        slots.failed(deployment, due, now, turn.result, turn.error)
+        return
+    state = slots.read(deployment, due.agreement, due.rule)
+    run = slots.Run(items=turn.ran.deleted, due_days=slots.due_days(state, now)) if turn.ran else None
+    slots.ended(deployment, due, now, turn.result, run=run)
+
+
+def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer) -> Turn:
+    """Plan, hold the plan against mandate, history and shadow cycle, carry it out. Errors become the turn's."""
+    planned, away = None, None
+    try:
+        planned, away = _plan(deployment, due)
+        if planned is None:
+            return _turn(due, "failed" if away else "idle", error=away)
+        zone = deployment.policy.agreement(due.agreement, planned.plan.agreement_versions[0]).zone
+        mandate = live_mandate(deployment, planned.plan, local_date(deployment.clock.now(), zone))
+        if mandate is None:
+            return _turn(due, "observing", planned, error=away)
+        if _in_shadow(deployment, due, mandate):
+            return _turn(due, "shadow", planned, error=away)
+        _refuse_unusual(deployment, due, planned.plan)
+        ran = carry_out(deployment, planned.hash, epoch, observe=observe)
+    except Refused as refusal:
+        if refusal.guard in slots.FLEETING:
+            raise
+        log_refusal(deployment, refusal, rule=due.rule)
+        return _turn(due, "refused", planned, error=refusal)
+    except LifecycleError as error:
+        return _turn(due, "failed", planned, error=error)
+    trouble = away or next(iter(ran.trouble), None)
+    return _turn(due, "partial" if trouble else _result(ran), planned, ran, error=trouble)
+
+
+def _plan(deployment: Deployment, due: slots.Due) -> tuple[Planned | None, Transient | None]:
+    """Plan the rule; where a store does not answer, without that store, and say which error it was (I27)."""
+    try:
+        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON), None
+    except Transient as error:
+        names = stores_of(deployment, due.agreement, due.rule)
+        silent_ones = frozenset(name for name in names if not _answers(deployment.stores[name]))
+        if not silent_ones or silent_ones == set(names):
+            raise
+        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON, without=silent_ones), error
+
+
+def _answers(store: Store) -> bool:
+    try:
+        store.probe()
+    except LifecycleError:
+        return False
+    return True
+
+
+def _in_shadow(deployment: Deployment, due: slots.Due, mandate: Mandate) -> bool:
+    """Tell whether the plan that its mandate was granted on was made in this very slot: one cycle is only watched."""
+    if not deployment.guards.shadow:
+        return False
+    first = read_plan(deployment, mandate.plan_hash).created_at
+    return slot_at(deployment.schedule.class_of(due.rule), first) >= due.number
+
+
+def _refuse_unusual(deployment: Deployment, due: slots.Due, plan: Plan) -> None:
+    """Raise Refused (guard `history`) when the plan is far larger than the rule's past runs."""
+    state, bounds = slots.read(deployment, due.agreement, due.rule), deployment.guards
+    guard.within_history(
+        plan.expected(),
+        slots.past_runs(state),
+        slots.due_days(state, deployment.clock.now()),
+        bounds.history_factor,
+        bounds.history_floor,
+    ).require()
+
+
+def _turn(
+    due: slots.Due,
+    result: str,
+    plan: Planned | None = None,
+    ran: Ran | None = None,
+    error: LifecycleError | None = None,
+) -> Turn:
+    return Turn(due.agreement, due.rule, result, plan, ran, error, due.number, due.missed, due.again)
+
+
+def _result(ran: Ran) -> str:
+    return "applied" if ran.outcome == "done" and ran.clean else "partial"
+
+
+def _word(error: LifecycleError) -> str:
+    return "refused" if isinstance(error, Refused) else "failed"
+
+
+# ---- contracts that end ----
 
 
 def settle(deployment: Deployment) -> None:

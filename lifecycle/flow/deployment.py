@@ -10,10 +10,12 @@ from pathlib import Path
 from lifecycle.core.errors import InvalidDocument
 from lifecycle.core.operator import OperatorKey, OperatorsFile
 from lifecycle.core.policy import Policy
+from lifecycle.core.schedule import Schedule
+from lifecycle.core.settings import GuardSettings, ScheduleSettings
 from lifecycle.core.tenant import Tenant
 from lifecycle.evidence.digest import alias_for
 from lifecycle.evidence.keys import NoteKey, SigningKey
-from lifecycle.ports.clock import Clock
+from lifecycle.ports.clock import Clock, NoSecondClock, SecondClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.outside import KillSwitch, OutsideCheckpoint
 from lifecycle.ports.state import State
@@ -66,6 +68,10 @@ class Deployment:
     folder: Path
     exact: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     limits: Limits = Limits()
+    schedule: Schedule = field(default_factory=lambda: Schedule.of(ScheduleSettings()))
+    guards: GuardSettings = field(default_factory=GuardSettings)
+    second: SecondClock = field(default_factory=NoSecondClock)
+    ntp: SecondClock = field(default_factory=NoSecondClock)
     failpoint: Failpoint = no_failpoint
     tool_version: str = "0.1.0"
 

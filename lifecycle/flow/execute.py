@@ -19,7 +19,7 @@ from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
-from lifecycle.flow import registers, summaries
+from lifecycle.flow import pending, registers, summaries
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
 from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
@@ -46,6 +46,12 @@ PASSING = frozenset({"holds-changed", "limit"})
 
 POISONED = "constraint"
 """The refusal of one row by the database's own rules: a shared pass goes by it, a tenant's end stops at it."""
+
+UNLOGGED = frozenset({"stopped", "stale-epoch"})
+"""Refusals that need no entry: who stopped is logged, and a deposed process writes nothing."""
+
+OF_ONE_DATASET = frozenset({"constraint", "limit", "detach", "bounds", "unknown-tenant"})
+"""Refusals that concern one step's rows and leave the others of a shared pass untouched."""
 
 MOST_PARKED = 20
 """How many such rows a walk passes by before the refusal stands: then it is no single row's fault."""
@@ -74,12 +80,13 @@ def silent(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The end of an apply: the job, how it ended, whether verification was clean."""
+    """The end of an apply: the job, how it ended, whether verification was clean, what kept datasets back (I27)."""
 
     job: str
     outcome: Outcome
     deleted: int
     clean: bool
+    trouble: tuple[LifecycleError, ...] = ()
 
 
 @dataclass(slots=True)
@@ -95,6 +102,7 @@ class _Run:
     state: Job
     holds: dict[str, int] = field(default_factory=dict)
     pending: _Settled | None = None
+    trouble: list[LifecycleError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +129,38 @@ def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent)
         Refused: not approved, expired, stopped, another schema or store, clocks, limits; the log says which guard.
         Transient, Unknown: a store failed; run again to go on.
     """
-    plan = read_plan(deployment, plan_hash)
     with deployment.state.exclusive() as epoch:
-        recover(deployment, epoch)
-        job = job_of(plan_hash)
-        run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job))
-        if run.state.outcome is None:
-            _start(run)
-            outcome = _walk(run)
-            _finish(run, outcome)
-        looked = run.state.verification
-        # A look from before the job's end says nothing about what came after it.
-        stands = looked is not None and looked.clean and looked.index > (run.state.finished or 0)
-        clean = stands or verify(deployment, plan_hash).clean
-        return Ran(job, _outcome(run.state), run.state.done, clean)
+        return carry_out(deployment, plan_hash, epoch, observe=observe)
+
+
+def carry_out(deployment: Deployment, plan_hash: str, epoch: int, *, observe: Observer = silent) -> Ran:
+    """Do what `apply` promises, as the holder of the writer's lock: `epoch` is what `State.exclusive` gave."""
+    plan = read_plan(deployment, plan_hash)
+    recover(deployment, epoch)
+    job = job_of(plan_hash)
+    run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job))
+    if run.state.outcome is None:
+        _start(run)
+        outcome = _walk(run)
+        _finish(run, outcome)
+    looked = run.state.verification
+    # A look from before the job's end says nothing about what came after it.
+    stands = looked is not None and looked.clean and looked.index > (run.state.finished or 0)
+    clean = stands or verify(deployment, plan_hash).clean
+    return Ran(job, _outcome(run.state), run.state.done, clean, tuple(run.trouble))
+
+
+def give_up(deployment: Deployment, plan_hash: str, epoch: int) -> None:
+    """End a begun job that can never go on, because what its plan binds has changed: outcome `refused`.
+
+    What it did stands in its receipts; what is left is planned anew. Raises as `recover` does while a batch is open.
+    """
+    plan = read_plan(deployment, plan_hash)
+    recover(deployment, epoch)
+    job = job_of(plan_hash)
+    run = _Run(deployment, plan, plan_hash, job, epoch, silent, read_job(deployment, job))
+    if run.state.started is not None and run.state.outcome is None and not run.state.open:
+        _finish(run, "refused")
 
 
 def _outcome(job: Job) -> Outcome:
@@ -175,6 +201,7 @@ def _start(run: _Run) -> None:
             # Again while nobody else can write: a contract resumed meanwhile is not resumed by its data.
             _check_tenant(run, now)
             write(deployment, tx, event)
+            pending.mark(tx, run.plan_hash)
         run.state = read_job(deployment, run.job)
 
 
@@ -252,10 +279,32 @@ def _walk(run: _Run) -> Outcome:
     left = 0
     for _, group in groupby(ordered, key=lambda step: step.level):
         steps = list(group)
-        left += sum(_carry_out(run, step) for step in steps)
+        left += sum(_alone(run, step) for step in steps)
         if not check_level(run.deployment, steps):
             return "partial"
+    for error in run.trouble:
+        if isinstance(error, Transient):
+            # The job stays open: it goes on where it stopped, once the store answers again.
+            raise error
     return "partial" if left else "done"
+
+
+def _alone(run: _Run, step: Step) -> int:
+    """Walk a step so that its failure keeps no other dataset's items (I27); the job says at its end what failed.
+
+    Only while nothing is unknown: an open batch of the failed step keeps the whole job open. A tenant's end stops.
+    """
+    try:
+        return _carry_out(run, step)
+    except (Transient, Refused) as error:
+        whole = isinstance(error, Refused) and error.guard not in OF_ONE_DATASET
+        if run.plan.tenant is not None or whole:
+            raise
+        _reread(run)
+        if run.state.open:
+            raise
+        run.trouble.append(error)
+        return step.expected
 
 
 def _carry_out(run: _Run, step: Step) -> int:
@@ -369,7 +418,8 @@ def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
     """Close the batch. A hold set meanwhile, or a row inserted within the bounds, is looked at anew; else stop."""
     _reread(run)
     if refusal.guard not in PASSING or failures > RETRIES:
-        log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
+        if refusal.guard not in UNLOGGED:
+            log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
         raise refusal
     run.holds = mirror_holds(run.deployment, run.holds)
     refuse_unspared(run.deployment, run.plan)
@@ -476,6 +526,7 @@ def _finish(run: _Run, outcome: Outcome) -> None:
         )
         write(deployment, tx, finished)
         summaries.forget(deployment, tx, run.job)
+        pending.forget(tx, run.plan_hash)
     deployment.failpoint("job.finished")
     run.state = read_job(deployment, run.job)
     acknowledge(deployment, run.plan)

@@ -6,7 +6,7 @@ Nothing here changes a store but its mirrors of tenants and holds, which countin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -57,8 +57,10 @@ class _Draft:
     source: Obligation | OffboardingStep
 
 
-def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str) -> Planned | None:
-    """Plan everything of one rule that is due today, in all stores; None when nothing is.
+def plan_rule(
+    deployment: Deployment, agreement: str, rule: str, *, author: str, without: Collection[str] = ()
+) -> Planned | None:
+    """Plan everything of one rule that is due today, in all stores but those left out; None when nothing is.
 
     Raises:
         InvalidDocument: no such agreement or rule. Refused: clocks, unsafe schema, an unreviewed inventory.
@@ -67,10 +69,14 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
         msg = f"no rule {rule!r} in agreement {agreement!r}"
         raise InvalidDocument(msg, advice="`lifecycle status` lists the rules of the deployment.")
     _refuse_draft(deployment)
-    now = effective_now(deployment, _stores_of(deployment, agreement, rule))
+    now = effective_now(deployment, [s for s in stores_of(deployment, agreement, rule) if s not in without])
     # A look in which nothing was due is on record too: a quiet week must not read as a clock that jumped (I13).
     raise_mark(deployment, now)
-    mine = [o for o in obligations_on(deployment, now) if (o.agreement, o.rule) == (agreement, rule)]
+    mine = [
+        o
+        for o in obligations_on(deployment, now)
+        if (o.agreement, o.rule) == (agreement, rule) and o.store not in without
+    ]
     _refuse_unbuilt(mine)
     drafts = [
         _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
@@ -86,7 +92,7 @@ def plan_rule(deployment: Deployment, agreement: str, rule: str, *, author: str)
     return _freeze(deployment, plan)
 
 
-def _stores_of(deployment: Deployment, agreement: str, rule: str) -> list[str]:
+def stores_of(deployment: Deployment, agreement: str, rule: str) -> list[str]:
     """Return the stores that the rule's categories reach: another store that is down does not stop it (I27)."""
     found: set[str] = set()
     for one in deployment.policy.rules(agreement, rule):

@@ -32,6 +32,14 @@ EVENTS: Final = frozenset(TYPES) | {
     "tick.finished",
     "tick.skipped",
     "tick.missed",
+    "tick.failed",
+    "look.done",
+    "look.failed",
+    "look.disagrees",
+    "follow.failed",
+    "alive.failed",
+    "documents.reloaded",
+    "reload.failed",
     "run.started",
     "run.finished",
     "run.failed",
@@ -161,6 +169,9 @@ _WORDS: Final = ("guard", "code", "verb")
 _CLOSED: Final[Mapping[str, frozenset[str]]] = {
     "kind": frozenset({"rule", "offboarding", "person", "restore"}),
     "outcome": frozenset({"done", "partial", "refused", "stopped", "failed", "skipped", "missed"}),
+    "result": frozenset(
+        {"applied", "idle", "observing", "shadow", "partial", "refused", "failed", "waiting", "stopped"}
+    ),
     "change": frozenset({"registered", "notice", "ended", "resumed", "closed", "choice"}),
     "choice": frozenset({"delete", "return"}),
     "reason": frozenset({"operator", "file", "database", "signal", "unreadable", "guard", "overlap", "not-leader"}),

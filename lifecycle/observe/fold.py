@@ -43,6 +43,15 @@ class Plans:
         self._plans: OrderedDict[str, PlanSeen] = OrderedDict()
         self._jobs: OrderedDict[str, PlanSeen] = OrderedDict()
 
+    def rename(self, names: Names) -> None:
+        """Follow a change of documents: what was remembered under a name that is no label any more is `other` now."""
+        self._names = names
+        for memory in (self._plans, self._jobs):
+            for name, seen in memory.items():
+                steps = {step: StepSeen(self.store(one.store), one.action) for step, one in seen.steps.items()}
+                rule = seen.rule if seen.rule == OFFBOARDING else self.rule(seen.rule)
+                memory[name] = PlanSeen(rule, steps)
+
     def created(self, entry: Mapping[str, Any]) -> None:
         """Remember a `plan.created`."""
         steps = {one["step"]: StepSeen(self.store(one["store"]), one["action"]) for one in entry["steps"]}

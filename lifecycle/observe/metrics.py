@@ -1,7 +1,7 @@
-"""Metrics: a fold of the log's entries, and gauges that a scan sets.
+"""Metrics: a fold of the log's entries, and gauges that a look, a turn or the process sets.
 
 Labels are `rule` and `store` as the documents declare them (others: `other`), and `tenant` (an alias) on offboarding
-metrics alone. All series of the declared rules and stores exist from the start.
+metrics alone. All series of the declared rules and stores exist from the start. What each means: docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -11,36 +11,41 @@ import os
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lifecycle.core.errors import Transient
-from lifecycle.evidence.schema import parse_instant
-from lifecycle.observe.fields import Names
 from lifecycle.observe.fold import NOWHERE, OFFBOARDING, OTHER, Plans
+from lifecycle.observe.follow import Follower
+from lifecycle.observe.series import Rules, Series
 
 _MOST_TENANTS: Final = 200
 _ALIAS: Final = re.compile(r"t-[a-z2-7]{16}")
-_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_BOTH: Final = ("rule", "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the verifier saw of one rule in one store, for one agreement or for several."""
+
+    rule: str
+    store: str
+    overdue: int = 0
+    oldest_age_seconds: float = 0.0
+    undatable: int = 0
+    next_deadline: datetime | None = None
 
 
 class Metrics:
-    """The deployment's metrics. `observe` is given each entry once, in order; the setters whatever a scan found."""
+    """The deployment's metrics. `observe` is given each entry once, in order; the setters whatever else is known."""
 
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        *,
-        rules: Mapping[str, Collection[str]],
-        version: str,
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry, *, rules: Rules, version: str) -> None:
         """Make every series.
 
         Args:
@@ -49,188 +54,181 @@ class Metrics:
             version: the tool's version, for `build_info`.
         """
         self.registry = registry
-        stores = sorted({store for touched in rules.values() for store in touched})
-        self._names = Names({"rule": frozenset(rules), "store": frozenset(stores)})
-        self._plans = Plans(self._names)
-        self._holds: set[str] = set()
-        self._size = 0
-        self._make(registry)
-        self._begin({**rules, OFFBOARDING: stores}, version)
+        self._series = Series(registry)
+        self._plans = Plans(self._series.declare(rules))
+        self._follower = Follower(self._series, self._plans)
+        self._deadlines: dict[tuple[str, str], datetime] = {}
+        self._series.build.labels(version).set(1)
 
-    def _make(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, labels: Iterable[str] = _BOTH) -> Counter:
-            return Counter(f"lifecycle_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
-            return Gauge(f"lifecycle_{name}", text, labels, registry=registry)
-
-        self._deleted = counter("records_deleted", "Records deleted, by receipt.")
-        self._anonymised = counter("records_anonymised", "Records anonymised, by receipt.")
-        self._objects = counter("objects_deleted", "Objects deleted, by receipt.")
-        self._exported = counter("bytes_exported", "Bytes of export files before compression.", ())
-        self._failures = counter("job_failures", "Jobs that did not end with outcome done.", ("rule",))
-        self._batches = counter("batches", "Batches with a receipt.")
-        self._refusals = counter("guard_refusals", "Guards that said no.", ("rule",))
-        self._seconds = Histogram(
-            "lifecycle_batch_seconds",
-            "Seconds that a batch took in its store.",
-            ("store",),
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self._overdue = gauge("overdue_records", "Records past their ceiling at the last scan.", _BOTH)
-        self._oldest = gauge("overdue_oldest_age_seconds", "Seconds since the oldest missed ceiling, 0: none.", _BOTH)
-        self._deadline = gauge("rule_next_deadline_timestamp_seconds", "Next ceiling, NaN: none known.", ("rule",))
-        self._success = gauge("rule_last_success_timestamp_seconds", "End of the last done job, 0: none.", ("rule",))
-        self._residue = gauge("verification_residual_records", "Residue and orphans at the last verification.", _BOTH)
-        self._undatable = gauge("undatable_records", "Records without a usable time at the last look.", _BOTH)
-        self._unknown = gauge("unknown_outcomes", "Batches of unknown outcome at the last verification.", ("rule",))
-        self._held = gauge("holds_active", "Holds in force.")
-        self._windows = gauge("export_window_closes_timestamp_seconds", "End of an export window.", ("tenant",))
-        self._horizon = gauge("backup_horizon_timestamp_seconds", "When backups are clean.", ("tenant",))
-        self._unclassified = gauge("coverage_unclassified", "Tables and columns the inventory lacks.", ("store",))
-        self._spread = gauge("clock_spread_seconds", "Greatest difference between the clocks.")
-        self._leader = gauge("leader", "1: this process may delete.")
-        self._tree = gauge("evidence_tree_size", "Entries of the log.")
-        self._anchor = gauge("evidence_last_anchor_timestamp_seconds", "Last checkpoint outside, 0: none.")
-        self._stopped = gauge("stopped", "1: the kill switch is on.")
-        self._build = gauge("build_info", "The tool's version.", ("version",))
-
-    def _begin(self, rules: Mapping[str, Collection[str]], version: str) -> None:
-        both = (self._deleted, self._anonymised, self._objects, self._batches)
-        gauges = (self._overdue, self._oldest, self._residue, self._undatable)
-        for rule, stores in rules.items():
-            self._failures.labels(rule)
-            self._refusals.labels(rule)
-            self._deadline.labels(rule).set(math.nan)
-            self._success.labels(rule).set(0)
-            self._unknown.labels(rule).set(0)
-            for store in stores:
-                for metric in (*both, *gauges):
-                    metric.labels(rule, store)
-                self._seconds.labels(store)
-                self._unclassified.labels(store)
-        self._refusals.labels(OTHER)
-        self._build.labels(version).set(1)
+    def declare(self, rules: Rules) -> None:
+        """Follow a change of documents: new series begin, those of rules and stores that are gone disappear."""
+        self._plans.rename(self._series.declare(rules))
+        self._deadlines = {pair: at for pair, at in self._deadlines.items() if pair[1] in rules.get(pair[0], ())}
 
     # ---- the fold ----
 
     def observe(self, entry: Mapping[str, Any], index: int) -> None:
-        """Count one decoded entry. An index that was seen before is passed over: catching up may start anywhere."""
-        if index < self._size:
-            return
-        self._size = index + 1
-        self._tree.set(self._size)
-        handler = _HANDLERS.get(entry["type"])
-        if handler is not None:
-            handler(self, entry)
+        """Count one decoded entry. An index that was seen before is passed over; the first may be any."""
+        self._follower.entry(entry, index, counts=True)
 
-    def _on_plan(self, entry: Mapping[str, Any]) -> None:
-        self._plans.created(entry)
+    def recall(self, entry: Mapping[str, Any], index: int) -> None:
+        """Take in an entry from before this process: what stands is set, nothing is counted."""
+        self._follower.entry(entry, index, counts=False)
 
-    def _on_start(self, entry: Mapping[str, Any]) -> None:
-        self._plans.started(entry)
+    # ---- what the verifier sees ----
 
-    def _on_receipt(self, entry: Mapping[str, Any]) -> None:
-        plan = self._plans.of_job(entry["job"])
-        step = plan.steps.get(entry["step"], NOWHERE)
-        self._batches.labels(plan.rule, step.store).inc()
-        # A detach changes rows that a later step deletes: it counts as neither.
-        changed = {"delete": self._deleted, "anonymise": self._anonymised}.get(step.action)
-        if changed is not None:
-            changed.labels(plan.rule, step.store).inc(entry["deleted"])
+    def set_looks(self, found: Iterable[Looked], at: datetime, *, failed: Collection[str] = ()) -> None:
+        """Set what a whole look found: a rule and store that it does not name have nothing overdue.
 
-    def _on_finish(self, entry: Mapping[str, Any]) -> None:
-        rule = self._plans.of_job(entry["job"]).rule
-        if entry["outcome"] == "done":
-            self._success.labels(rule).set(parse_instant(entry["at"]).timestamp())
+        Several agreements may have a rule of the same name: records are added up, of ages and deadlines the worst
+        counts.
+
+        Args:
+            found: what was seen, in any order.
+            at: when the look ended.
+            failed: the stores that could not be read: counted, and what was last known of them stays.
+        """
+        unread = {self._plans.store(store) for store in failed}
+        seen = _worst((*self._pair(one.rule, one.store), one) for one in found)
+        for rule, store in [*self._looked_pairs(), *seen]:
+            if store not in unread:
+                self._set_look(rule, store, seen.get((rule, store), Looked(rule, store)))
+        for rule in {rule for rule, _ in self._looked_pairs()}:
+            ceilings = [ceiling for (of_rule, _), ceiling in self._deadlines.items() if of_rule == rule]
+            self.set_next_deadline(rule, min(ceilings, default=None))
+        for store in failed:
+            self.look_failed(store)
+        self.set_last_look(at)
+
+    def _looked_pairs(self) -> Iterator[tuple[str, str]]:
+        for family in self._series.overdue.collect():
+            yield from ((sample.labels["rule"], sample.labels["store"]) for sample in family.samples)
+
+    def _set_look(self, rule: str, store: str, look: Looked) -> None:
+        self.set_overdue(rule, store, records=look.overdue, oldest_age_seconds=look.oldest_age_seconds)
+        self.set_undatable(rule, store, look.undatable)
+        if look.next_deadline is None:
+            self._deadlines.pop((rule, store), None)
         else:
-            self._failures.labels(rule).inc()
-
-    def _on_verification(self, entry: Mapping[str, Any]) -> None:
-        rule = self._plans.of_job(entry["job"]).rule
-        left: dict[str, int] = {}
-        undatable: dict[str, int] = {}
-        for check in entry["checks"]:
-            store = self._plans.store(check["store"])
-            left[store] = left.get(store, 0) + check["residue"] + check["orphans"]
-            undatable[store] = undatable.get(store, 0) + check["undatable"]
-        for store, count in left.items():
-            self._residue.labels(rule, store).set(count)
-            self._undatable.labels(rule, store).set(undatable[store])
-        self._unknown.labels(rule).set(entry["unknown"])
-
-    def _on_hold(self, entry: Mapping[str, Any]) -> None:
-        change = self._holds.add if entry["type"] == "hold.set" else self._holds.discard
-        change(entry["hold"])
-        self._held.set(len(self._holds))
-
-    def _on_refusal(self, entry: Mapping[str, Any]) -> None:
-        plan = self._plans.of_job(entry["job"]) if entry["job"] else None
-        self._refusals.labels(plan.rule if plan and not entry["rule"] else self._plans.rule(entry["rule"])).inc()
-
-    def _on_control(self, entry: Mapping[str, Any]) -> None:
-        self._stopped.set(entry["type"] == "control.stopped")
-
-    # ---- what a scan, a batch or the process knows ----
-
-    def batch_took(self, job: str, step: str, seconds: float) -> None:
-        """Record how long a batch took; entries have whole seconds only."""
-        self._seconds.labels(self._plans.of_job(job).steps.get(step, NOWHERE).store).observe(seconds)
-
-    def bytes_exported(self, size: int) -> None:
-        """Count the bytes of an export (`Manifest.size()`)."""
-        self._exported.inc(size)
-
-    def objects_deleted(self, rule: str, store: str, count: int) -> None:
-        """Count deleted objects of a store without rows."""
-        self._objects.labels(*self._pair(rule, store)).inc(count)
+            self._deadlines[rule, store] = look.next_deadline
 
     def set_overdue(self, rule: str, store: str, *, records: int, oldest_age_seconds: float) -> None:
         """Set how many records are past their ceiling, and how long the oldest has been."""
         pair = self._pair(rule, store)
-        self._overdue.labels(*pair).set(records)
-        self._oldest.labels(*pair).set(oldest_age_seconds)
+        self._series.overdue.labels(*pair).set(records)
+        self._series.oldest.labels(*pair).set(oldest_age_seconds)
 
     def set_undatable(self, rule: str, store: str, records: int) -> None:
         """Set how many records have no usable time."""
-        self._undatable.labels(*self._pair(rule, store)).set(records)
+        self._series.undatable.labels(*self._pair(rule, store)).set(records)
 
     def set_next_deadline(self, rule: str, moment: datetime | None) -> None:
         """Set when a rule's next record reaches its ceiling."""
-        self._deadline.labels(self._label(rule)).set(math.nan if moment is None else moment.timestamp())
+        _moment(self._series.deadline, self._label(rule), moment)
 
-    def set_succeeded(self, rule: str, moment: datetime) -> None:
-        """Note that a run of the rule ended well, also one that found nothing due."""
-        self._success.labels(self._label(rule)).set(moment.timestamp())
+    def set_last_look(self, moment: datetime) -> None:
+        """Set when the verifier last looked."""
+        self._series.looked.set(moment.timestamp())
 
-    def set_holds(self, count: int) -> None:
-        """Set the number of holds in force, as the register has it."""
-        self._held.set(count)
-
-    def set_export_windows(self, closes: Mapping[str, datetime]) -> None:
-        """Set the open export windows, by tenant alias; the 200 that close first by name, the rest under `other`."""
-        _per_tenant(self._windows, closes)
-
-    def set_backup_horizons(self, clean: Mapping[str, datetime]) -> None:
-        """Set when backups no longer hold a tenant's data, likewise."""
-        _per_tenant(self._horizon, clean)
+    def look_failed(self, store: str) -> None:
+        """Count a store that the verifier could not read."""
+        self._series.look_failures.labels(self._plans.store(store)).inc()
 
     def set_unclassified(self, store: str, count: int) -> None:
         """Set how many tables and columns of a store the inventory does not classify."""
-        self._unclassified.labels(self._plans.store(store)).set(count)
+        self._series.unclassified.labels(self._plans.store(store)).set(count)
+
+    def forget_looks(self) -> None:
+        """Take back what only a leader knows, for one that leads no more: it would be an old truth for ever.
+
+        Overdue and undatable records, deadlines, coverage, parked rules, mandates, windows, horizons, clock spread.
+        """
+        self._deadlines.clear()
+        self._series.forget_looks()
+
+    # ---- what a rule's turn and its schedule tell ----
+
+    def set_schedule(self, rule: str, *, interval_seconds: float, warning_seconds: float) -> None:
+        """Set how often a rule's turn comes, and how near a ceiling may come (`warning_seconds`)."""
+        self._series.interval.labels(self._label(rule)).set(interval_seconds)
+        self._series.warning.labels(self._label(rule)).set(warning_seconds)
+
+    def set_succeeded(self, rule: str, moment: datetime) -> None:
+        """Note that a turn of the rule ended well, also one that found nothing due.
+
+        With several agreements that have a rule of this name: the one whose success is longest ago.
+        """
+        self._follower.turns_are_told(self._label(rule))
+        self._series.success.labels(self._label(rule)).set(moment.timestamp())
+
+    def set_parked(self, rule: str, *, parked: bool) -> None:
+        """Set whether a rule failed so often that somebody should look (I27)."""
+        self._series.parked.labels(self._label(rule)).set(parked)
+
+    def slots_missed(self, rule: str, count: int) -> None:
+        """Count turns that passed while nothing ran (I26)."""
+        self._series.missed.labels(self._label(rule)).inc(count)
+
+    def set_mandate_expires(self, rule: str, moment: datetime | None) -> None:
+        """Set when the rule's mandate ends (of several, the first), None: it has none."""
+        _moment(self._series.mandate, self._label(rule), moment)
+
+    # ---- what a batch or the process knows ----
+
+    def batch_took(self, job: str, step: str, seconds: float) -> None:
+        """Record how long a batch took; entries have whole seconds only."""
+        self._series.seconds.labels(self._plans.of_job(job).steps.get(step, NOWHERE).store).observe(seconds)
+
+    def bytes_exported(self, size: int) -> None:
+        """Count the bytes of an export (`Manifest.size()`)."""
+        self._series.exported.inc(size)
+
+    def objects_deleted(self, rule: str, store: str, count: int) -> None:
+        """Count deleted objects of a store without rows."""
+        self._series.objects.labels(*self._pair(rule, store)).inc(count)
+
+    def set_holds(self, holds: Collection[str]) -> None:
+        """Set which holds are in force, as the register has them; later entries go on from there."""
+        self._follower.holds(holds)
+
+    def set_stopped(self, *, stopped: bool) -> None:
+        """Set whether the kill switch is on, by whichever of its ways."""
+        self._series.stopped.set(stopped)
+
+    def set_export_windows(self, closes: Mapping[str, datetime]) -> None:
+        """Set the open export windows, by tenant alias; the 200 that close first by name, the rest under `other`."""
+        _per_tenant(self._series.windows, closes)
+
+    def set_backup_horizons(self, clean: Mapping[str, datetime]) -> None:
+        """Set when backups no longer hold a tenant's data, likewise."""
+        _per_tenant(self._series.horizon, clean)
 
     def set_clock_spread(self, seconds: float) -> None:
         """Set the greatest difference between the clocks."""
-        self._spread.set(seconds)
+        self._series.spread.set(seconds)
 
     def set_leader(self, *, leader: bool) -> None:
         """Set whether this process may delete."""
-        self._leader.set(leader)
+        self._series.leader.set(leader)
+
+    def set_last_tick(self, moment: datetime) -> None:
+        """Set when the schedule was last looked at."""
+        self._series.ticked.set(moment.timestamp())
 
     def set_anchored(self, moment: datetime) -> None:
-        """Set when a checkpoint last left the database."""
-        self._anchor.set(moment.timestamp())
+        """Set when the log's present state was last known to be kept outside the database."""
+        self._series.anchor.set(moment.timestamp())
+
+    def reload_refused(self) -> None:
+        """Note that changed documents were refused: the older ones stay in force."""
+        self._series.reload_failures.inc()
+        self._series.stale.set(1)
+
+    def reloaded(self) -> None:
+        """Note that the documents in force are those on disk."""
+        self._series.stale.set(0)
+
+    # ---- out ----
 
     def render(self) -> bytes:
         """Return all series in Prometheus' text format."""
@@ -261,18 +259,33 @@ class Metrics:
         return rule if rule == OFFBOARDING else self._plans.rule(rule)
 
 
-_HANDLERS: Final = {
-    "plan.created": Metrics._on_plan,  # noqa: SLF001  # the class' own table
-    "job.started": Metrics._on_start,  # noqa: SLF001
-    "batch.receipt": Metrics._on_receipt,  # noqa: SLF001
-    "job.finished": Metrics._on_finish,  # noqa: SLF001
-    "verification.done": Metrics._on_verification,  # noqa: SLF001
-    "hold.set": Metrics._on_hold,  # noqa: SLF001
-    "hold.released": Metrics._on_hold,  # noqa: SLF001
-    "guard.refused": Metrics._on_refusal,  # noqa: SLF001
-    "control.stopped": Metrics._on_control,  # noqa: SLF001
-    "control.resumed": Metrics._on_control,  # noqa: SLF001
-}
+def warning_seconds(*, margin_days: int, interval_seconds: float, longest_run_seconds: float) -> float:
+    """Return how near a rule's next ceiling may come while its schedule is kept.
+
+    Records go `margin_days` before their ceiling, one interval late at most, and a run may last. The margin is at
+    least two intervals and a run (I15): what is left is one more interval in which somebody can act.
+    """
+    return max(interval_seconds, margin_days * 86_400 - interval_seconds - longest_run_seconds)
+
+
+def _worst(looks: Iterable[tuple[str, str, Looked]]) -> dict[tuple[str, str], Looked]:
+    """Return one look per pair of labels: records added up, of ages and deadlines the worst."""
+    merged: dict[tuple[str, str], Looked] = {}
+    for rule, store, look in looks:
+        known = merged.get((rule, store), Looked(rule, store))
+        merged[rule, store] = Looked(
+            rule,
+            store,
+            overdue=known.overdue + look.overdue,
+            oldest_age_seconds=max(known.oldest_age_seconds, look.oldest_age_seconds),
+            undatable=known.undatable + look.undatable,
+            next_deadline=min((at for at in (known.next_deadline, look.next_deadline) if at), default=None),
+        )
+    return merged
+
+
+def _moment(gauge: Gauge, label: str, moment: datetime | None) -> None:
+    gauge.labels(label).set(math.nan if moment is None else moment.timestamp())
 
 
 def _per_tenant(gauge: Gauge, moments: Mapping[str, datetime]) -> None:

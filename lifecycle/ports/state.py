@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Literal, Protocol
 
 from lifecycle.ports.store import Json
@@ -59,17 +60,43 @@ class Transaction(Protocol):
         """Remove a body; removing what is not there is fine."""
 
 
+class Lease(Protocol):
+    """A lock that is held for as long as its process can show that it lives."""
+
+    def lost(self) -> bool:
+        """Tell whether the lock is gone, or may be; then it stays lost. Cheap: ask before each step.
+
+        Never late: whoever was stopped, cut off or deposed is told so before another process can have the lock, or as
+        soon as it runs again.
+        """
+
+
 class State(Protocol):
     """Log and registers of one deployment."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Open a write transaction; writers wait for each other. A failure to write raises Transient, nothing kept."""
+        """Open a write transaction; writers wait for each other. A failure to write raises Transient, nothing kept.
+
+        While this process is inside `exclusive`, in whatever thread, raises Refused (guard `stale-epoch`) once the
+        lock is lost or a later epoch is there: a deposed writer writes nothing (I20).
+        """
+
+    def lead(self) -> AbstractContextManager[Lease]:
+        """Be the one replica that schedules, for as long as the context lasts; says nothing about who writes.
+
+        Raises Refused at once: somebody else leads (guard `not-leader`), the address cannot carry a lock (`pooled`,
+        `leader-url`, `server-too-old`), or the state was upgraded beyond this version meanwhile (`state-schema`).
+        """
 
     def exclusive(self) -> AbstractContextManager[int]:
         """Take the one writer's lock for deleting work and return the new epoch (one higher than ever before).
 
-        Raises Refused (guard `not-leader`) at once when another process holds it. Released when the process ends.
+        Raises Refused (guard `not-leader`) at once when another process holds it. Released when the process ends, and
+        lost a few seconds after it was stopped or cut off.
         """
+
+    def second_clock(self) -> datetime | None:
+        """Return the present as the state's server has it, aware; None where the state has no clock of its own."""
 
     def get(self, kind: Kind, name: str) -> bytes | None:
         """Return a committed body."""

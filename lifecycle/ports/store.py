@@ -171,6 +171,14 @@ class HoldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """All tenants and holds at one moment: as our own state has them, or as a store's mirrors do."""
+
+    tenants: Sequence[TenantRow] = field(repr=False)
+    holds: Sequence[HoldRow] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One bounded piece of a step. Safe to deliver twice: a second delivery finds the receipt and changes nothing.
 
@@ -329,8 +337,18 @@ class Store(Protocol):
     def acknowledge(self, batch_ids: Sequence[str], checkpoint: str) -> None:
         """Mark receipts as covered by a checkpoint of our log."""
 
-    def residue(self, bound: Bound) -> Residue:
-        """Count again on another connection by another query builder, blind to nothing that deletion could hide."""
+    def mirrored(self) -> Register:
+        """Return what the mirrors hold now, to tell whether they are stale. `Refused` when the target is not prepared.
+
+        Only ids and groups of tenants come out, and go no further than the caller's memory.
+        """
+
+    def residue(self, bound: Bound, register: Register | None = None) -> Residue:
+        """Count again on another connection by another query builder, blind to nothing that deletion could hide.
+
+        With a `register` its tenants and holds count and the mirrors are not read: a stale mirror hides nothing, and
+        the target need not be prepared.
+        """
 
     def population(self, dataset: str) -> int:
         """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`."""

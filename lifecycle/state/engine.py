@@ -31,11 +31,22 @@ _PRAGMAS: Final = (
 )
 _SETTINGS: Final = (
     f"SET lock_timeout = {WAIT_MS}",
-    "SET idle_in_transaction_session_timeout = 60000",
+    # A writer that was stopped half-way gives way before the next one stops waiting for it.
+    "SET idle_in_transaction_session_timeout = 5000",
     "SET TIME ZONE 'UTC'",
     # An intent that the server may forget is none (I17). Stricter settings of the server stay.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
 )
+
+
+_NETWORK: Final = {
+    "connect_timeout": 5,
+    # A network that was cut is noticed in seconds: when something was sent, and when an answer is waited for.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 def parse(url: str) -> URL:
@@ -79,7 +90,9 @@ def connect(url: URL) -> Engine:
         return engine
     try:
         # A server that restarted since is noticed when a connection is taken, not in the middle of a transaction.
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        # What the URL itself says about the network stands.
+        network = {name: value for name, value in _NETWORK.items() if name not in url.query}
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=network)
     except ModuleNotFoundError:
         raise Refused(
             "the PostgreSQL driver is not installed",

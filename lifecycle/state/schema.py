@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision that this version reads and writes: the newest file in `migrations/versions`."""
 
 VERSION_TABLE: Final = "lifecycle_state_version"
@@ -70,4 +70,13 @@ record = Table(
     Column("kind", String(20), primary_key=True),
     Column("name", _Name, primary_key=True),
     Column("body", LargeBinary, nullable=False),
+)
+
+compatible = Table(
+    "lifecycle_state_compatible",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    # The oldest revision whose code still reads and writes the present schema.
+    Column("since", String(32), nullable=False),
+    CheckConstraint("id = 1", name="lifecycle_state_compatible_one"),
 )

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from lifecycle.core.errors import Corrupt, Transient, Unknown
+from lifecycle.core.errors import Corrupt, Refused, Transient, Unknown
 from lifecycle.evidence import merkle
 from lifecycle.evidence.errors import Malformed
-from lifecycle.ports.state import Kind
+from lifecycle.ports.state import Kind, Lease
 from lifecycle.state import engine as engines
 from lifecycle.state import leader, migrate, reading
-from lifecycle.state.failures import meaning, translated
+from lifecycle.state.direct import require_direct
+from lifecycle.state.failures import code_of, meaning, translated
 from lifecycle.state.schema import log_entry
 from lifecycle.state.transaction import SqlTransaction, committed, lock_writers
 
 WRITER_KEY: Final = 0x6C66_6379_0002
 EPOCH: Final = "epoch"
+IDLE_IN_TRANSACTION: Final = "25P03"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reign:
+    """What this process was given with the writer's lock."""
+
+    lease: Lease
+    epoch: int
 
 
 class SqlState:
     """Log and registers in one SQL database. Use from several threads is fine; writers take turns.
 
-    Nothing here reads the clock: instants are fields of what the caller appends.
+    Nothing here asks for the date: instants are fields of what the caller appends.
     """
 
     def __init__(self, url: URL, leader_url: URL) -> None:
@@ -38,12 +50,15 @@ class SqlState:
         self._engine = engines.connect(url)
         self._turn = threading.Lock()
         self._writer: int | None = None
+        self._reign: _Reign | None = None
+        self._direct = False
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         """Open a write transaction, durable when the context ends; see `lifecycle.ports.state.State`.
 
         Raises:
+            Refused: this process was the one writer and is not any more (guard `stale-epoch`).
             Transient: it could not be written; nothing was kept.
             Unknown: PostgreSQL's connection broke around COMMIT, and reading could not decide either.
         """
@@ -52,17 +67,50 @@ class SqlState:
                 connection.begin()
                 if self._is_server():
                     lock_writers(connection, WRITER_KEY)
+                self._require_reign(connection)
             transaction = SqlTransaction(connection)
             yield transaction
             transaction.finish()
             self._commit(connection, transaction.first)
 
     @contextmanager
+    def lead(self) -> Iterator[Lease]:
+        """Be the replica that schedules; see `lifecycle.ports.state.State`."""
+        with self._hold(leader.LEADER) as lease:
+            self._require_schema()
+            yield lease
+
+    @contextmanager
     def exclusive(self) -> Iterator[int]:
         """Take the deleting writer's lock and return the new epoch; see `lifecycle.ports.state.State`."""
-        path = engines.file_of(self._url)
-        with leader.session_lock(self._leader_url) if path is None else leader.file_lock(path):
-            yield self._next_epoch()
+        with self._hold(leader.WRITER) as lease:
+            self._require_schema()
+            epoch = self._next_epoch(lease)
+            self._reign = _Reign(lease, epoch)
+            try:
+                yield epoch
+            finally:
+                self._reign = None
+
+    def raise_epoch(self, least: int) -> int:
+        """Let the next writer's epoch be higher than `least`, and return the present one; never lowers it.
+
+        After a restore the targets' fences know later epochs than the state does: without this, they refuse (I20).
+        Raises Refused (guard `not-leader`) while somebody writes.
+        """
+        with self._hold(leader.WRITER), self.transaction() as transaction:
+            body = transaction.get("setting", EPOCH)
+            epoch = max(0 if body is None else _number(body), least)
+            transaction.put("setting", EPOCH, str(epoch).encode("ascii"))
+        return epoch
+
+    def second_clock(self) -> datetime | None:
+        """Return the server's own time, in UTC; None for SQLite."""
+        if not self._is_server():
+            return None
+        with self._reader() as connection:
+            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
 
     def get(self, kind: Kind, name: str) -> bytes | None:
         """Return a committed body."""
@@ -138,15 +186,28 @@ class SqlState:
         if busy:
             raise Transient("the state's WAL is in use and was not cut off", advice="Try again when others are done.")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[reading.Reader]:
+        """Yield a reader that sees one moment for as long as the context lasts; nobody waits for it."""
+        with translated(), self._engine.connect() as connection:
+            if self._is_server():
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                # Whoever reads a large state may take breaks; a reader is in nobody's way.
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+
+            @contextmanager
+            def same() -> Iterator[Connection]:
+                yield connection
+
+            yield same
+
     def check_edge(self) -> None:
         """Read the schema's version, the newest entry and the tree's right edge: what a torn file lacks first.
 
         Raises:
             Refused: another schema than ours. Corrupt: the edge is damaged. Transient: the database does not answer.
         """
-        with translated():
-            found = migrate.revision(self._engine)
-        migrate.require_head(found)
+        self._require_schema()
         if size := self.size():
             self.entry(size - 1)
             self.root(size)
@@ -157,12 +218,40 @@ class SqlState:
     def _is_server(self) -> bool:
         return engines.file_of(self._url) is None
 
-    def _next_epoch(self) -> int:
+    def _hold(self, lock: leader.Lock) -> AbstractContextManager[Lease]:
+        path = engines.file_of(self._url)
+        if path is not None:
+            return leader.file_lock(path, lock)
+        if not self._direct:
+            require_direct(_text(self._url), _text(self._leader_url))
+            self._direct = True
+        return leader.session_lock(self._leader_url, lock, name="lead" if lock is leader.LEADER else "write")
+
+    def _require_schema(self) -> None:
+        with translated():
+            migrate.require_readable(self._engine)
+
+    def _next_epoch(self, lease: Lease) -> int:
         with self.transaction() as transaction:
             body = transaction.get("setting", EPOCH)
             epoch = 1 if body is None else _number(body) + 1
             transaction.put("setting", EPOCH, str(epoch).encode("ascii"))
+            if lease.lost():
+                raise Refused("the writer's lock was lost at once", guard="not-leader", advice="Run again.")
         return epoch
+
+    def _require_reign(self, connection: Connection) -> None:
+        """Refuse a writer that was deposed; called under the writers' lock, so that no later epoch can slip between."""
+        reign = self._reign
+        if reign is None:
+            return
+        body = reading.body_of(connection, "setting", EPOCH)
+        if reign.lease.lost() or body is None or _number(body) != reign.epoch:
+            raise Refused(
+                "this process is not the one that deletes any more",
+                guard="stale-epoch",
+                advice="Nothing was written. Let the process that took over finish, or run again.",
+            )
 
     @contextmanager
     def _reader(self) -> Iterator[Connection]:
@@ -206,7 +295,8 @@ class SqlState:
             connection.commit()
         except SQLAlchemyError as error:
             lost = isinstance(error, DBAPIError) and error.connection_invalidated
-            if lost and self._is_server():
+            # A session that was ended for idling in its transaction has never come to COMMIT.
+            if lost and self._is_server() and code_of(error) != IDLE_IN_TRANSACTION:
                 self._settle(first)
             else:
                 raise meaning(error) from None
@@ -233,6 +323,10 @@ def _number(body: bytes) -> int:
     if not body.isdigit():
         raise Corrupt("the epoch in the state is no number")
     return int(body)
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
 
 
 def open_state(url: str, *, create: bool = False, leader_url: str | None = None) -> SqlState:
@@ -266,7 +360,7 @@ def open_state(url: str, *, create: bool = False, leader_url: str | None = None)
 
 def _require_file(path: Path) -> None:
     if not path.exists():
-        migrate.require_head(None)
+        raise migrate.missing()
     engines.make_private(path, create=False)
     if engines.is_torn(path):
         raise Corrupt("the state's file has lost its end")

@@ -61,6 +61,10 @@ class SqlTransaction:
             self._flush()
         return index
 
+    def newest_leaf(self) -> bytes:
+        """Return the leaf hash of the entry that was appended last. Only for a transaction that has appended."""
+        return self._newest[0][1]
+
     def expect(self, aliases: Collection[str]) -> None:
         """Read the newest entries of these aliases ahead; see `lifecycle.ports.state.Transaction`."""
         self._require_whole()

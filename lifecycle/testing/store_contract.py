@@ -17,7 +17,7 @@ from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound, IsNull, Not, OneOf, Selection, TenantScope
 from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.failpoint import Failpoint
-from lifecycle.ports.store import HoldRow, Json, Store, TenantRow
+from lifecycle.ports.store import HoldRow, Json, Register, Store, TenantRow
 from lifecycle.testing import store_world as w
 from lifecycle.testing.store_world import StoreWorld, at, batch, before, of_all, of_groups, of_tenant, ready, walk
 
@@ -239,6 +239,22 @@ class StoreContract:
         assert (store.count(bound).items, store.count(unheld).items, store.residue(bound).items) == (1, 2, 1)
         assert sum(receipt.deleted for receipt in walk(store, bound, 9)) == 1
         assert ids(world) == {1}
+
+    def test_I24_a_stale_mirror_hides_nothing_from_a_look_with_the_register(
+        self, world: StoreWorld, store: Store
+    ) -> None:
+        """Rows of tenants that the mirror lacks or has in another group count; a released hold keeps nothing."""
+        world.insert("logs", [log(1, "acme"), log(2, "delos"), log(3, "borealis"), log(4, "cetus"), log(5, "nobody")])
+        store.mirror_holds([HoldRow("h1", "acme", None), HoldRow("h2", "borealis", "tickets")])
+        world.insert("system_log", [{"id": 1, "made": at(OLD)}])
+        now = [TenantRow(tenant, "standard") for tenant in ("acme", "borealis", "cetus", "delos")]
+        bound = of_groups(["standard"], "logs", CUTOFF)
+        seen = store.residue(bound, Register(now, [HoldRow("h3", "cetus", "logs")]))
+        assert (store.residue(bound).items, seen.items, seen.oddities.unattributed) == (1, 3, 1)
+        assert store.residue(of_all("system", CUTOFF), Register(now, [HoldRow("h3", "cetus", "system")])).items == 0
+        mirrored = store.mirrored()
+        assert set(mirrored.tenants) == set(w.TENANTS)
+        assert set(mirrored.holds) == {HoldRow("h1", "acme", None), HoldRow("h2", "borealis", "tickets")}
 
     def test_I07_a_hold_that_came_after_the_cut_refuses_the_batch(self, world: StoreWorld, store: Store) -> None:
         """A batch made before a hold was written does not run after it."""

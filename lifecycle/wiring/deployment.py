@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lifecycle
 from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.schedule import Schedule
 from lifecycle.core.settings import Settings
 from lifecycle.core.tenant import Tenant
 from lifecycle.documents import load, load_operators, load_tenants, read_policy
@@ -22,20 +23,31 @@ from lifecycle.ports.store import Store
 from lifecycle.state import open_state
 from lifecycle.wiring import keys, secrets
 from lifecycle.wiring.kinds import open_store
-from lifecycle.wiring.outside import CheckpointFile, StopFile
+from lifecycle.wiring.outside import CheckpointFile, StopFile, UntilAsked
 
 SETTINGS_FILE = "lifecycle.yaml"
 FOLDER_VARIABLE = "LIFECYCLE_DIR"
 StoreWrapper = Callable[[Store], Store]
 
 
+def never() -> bool:
+    """Return False: nobody asks this process to end."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What tests and the demo replace: the clock and the failpoint. `stores` restricts which stores are opened."""
+    """What tests, the demo and the service replace.
+
+    `stores` restricts which stores are opened. `register`: bring the registers in line with operators and tenants
+    files; a standby leaves that to who leads. `ending`: whether the process was asked to end, after the batch.
+    """
 
     clock: Clock | None = None
     failpoint: Failpoint = no_failpoint
     stores: tuple[str, ...] | None = None
+    register: bool = True
+    ending: Callable[[], bool] = never
 
 
 def folder_of(argument: str | None) -> Path:
@@ -60,6 +72,13 @@ def state_url(settings: Settings, folder: Path) -> str:
     return _absolute(url, folder)
 
 
+def _leader_url(settings: Settings, folder: Path) -> str | None:
+    """Return the direct address for locks, or None where the state's own is direct."""
+    if settings.leader_url is None:
+        return None
+    return settings.leader_url.url or secrets.read(settings.leader_url, folder, "leader_url")
+
+
 @contextmanager
 def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Deployment]:
     """Open everything, check the log against its outside checkpoint, and close everything at the end.
@@ -72,7 +91,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
     files = read_policy(folder / settings.policies, inventory=folder / settings.inventory)
     operators = load_operators(folder / settings.operators)
     used = keys.load(folder / settings.keys)
-    state = open_state(state_url(settings, folder))
+    state = open_state(state_url(settings, folder), leader_url=_leader_url(settings, folder))
     opened: dict[str, Store] = {}
     clock = options.clock or SystemClock()
     try:
@@ -100,22 +119,30 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             keys=used,
             operators=operators,
             outside=CheckpointFile(folder / settings.checkpoint),
-            kill=StopFile(folder / settings.stop_file),
+            kill=UntilAsked(StopFile(folder / settings.stop_file), options.ending),
             folder=folder,
             exact={loaded.digest: loaded.bytes for loaded in files.documents},
             limits=_limits(settings),
+            schedule=Schedule.of(settings.schedule),
+            guards=settings.guards,
             failpoint=options.failpoint,
             tool_version=lifecycle.__version__,
         )
         open_log(deployment)
-        accept_operators(deployment)
-        if settings.tenants is not None:
-            offboard.sync(deployment, _declared(folder / settings.tenants))
+        if options.register:
+            register(deployment, settings)
         yield deployment
     finally:
         for store in opened.values():
             store.close()
         state.close()
+
+
+def register(deployment: Deployment, settings: Settings) -> None:
+    """Bring the registers in line with the operators and tenants files. Raises InvalidDocument, Refused."""
+    accept_operators(deployment)
+    if settings.tenants is not None:
+        offboard.sync(deployment, _declared(deployment.folder / settings.tenants))
 
 
 def _declared(path: Path) -> list[Tenant]:

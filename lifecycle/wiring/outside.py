@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from lifecycle.core.errors import Corrupt, Transient
+from lifecycle.ports.outside import KillSwitch
 
 MOST_BYTES = 64 * 1024
 
@@ -62,6 +64,27 @@ class StopFile:
         except OSError as error:
             msg = f"the stop file cannot be removed: {error.strerror}"
             raise Transient(msg) from None
+
+
+class UntilAsked:
+    """A kill switch that is also on from the moment this process is asked to end: the batch is its last one."""
+
+    def __init__(self, switch: KillSwitch, ending: Callable[[], bool]) -> None:
+        """Wrap a switch."""
+        self._switch = switch
+        self._ending = ending
+
+    def stopped(self) -> str | None:
+        """Return `signal` when asked to end, else what the switch says."""
+        return "signal" if self._ending() else self._switch.stopped()
+
+    def stop(self) -> None:
+        """Switch the wrapped one on."""
+        self._switch.stop()
+
+    def resume(self) -> None:
+        """Switch the wrapped one off."""
+        self._switch.resume()
 
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:

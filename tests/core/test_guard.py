@@ -12,6 +12,7 @@ from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.guard import (
     HARD_CAP,
     Limit,
+    PastRun,
     against_high_water,
     batch_allowance,
     check_change,
@@ -19,6 +20,7 @@ from lifecycle.core.guard import (
     effective_now,
     late_allowance,
     wall_against_monotonic,
+    within_history,
     within_mandate,
 )
 from lifecycle.core.selection import Before, GroupScope, Selection, TenantScope, WholeScope
@@ -116,6 +118,70 @@ def test_I04_a_negative_plan_allows_no_late_rows() -> None:
     """Counts never go below zero."""
     with pytest.raises(InvalidDocument):
         late_allowance(-1)
+
+
+runs = st.lists(st.builds(PastRun, st.integers(0, 10**6), st.integers(1, 90)), min_size=7, max_size=40)
+
+
+@given(counts, runs, st.integers(1, 90), st.integers(1, 5), st.integers(0, 5000))
+def test_I04_a_run_is_held_against_the_rules_history(
+    expected: int, past: list[PastRun], due_days: int, factor: int, floor: int
+) -> None:
+    """It passes exactly up to factor times median per due day times due days, and always up to the floor."""
+    per_day = sorted(run.items / run.due_days for run in past)
+    middle = (per_day[(len(past) - 1) // 2] + per_day[len(past) // 2]) / 2
+    most = max(floor, factor * middle * due_days)
+    if abs(expected - most) > 1:
+        assert within_history(expected, past, due_days, factor, floor).allowed == (expected <= most)
+    assert within_history(floor, past, due_days, factor, floor).allowed
+
+
+def test_I04_three_times_the_usual_stops_a_run() -> None:
+    """A thousand a night, and three thousand once: allowed; one more stops, and says how it was counted."""
+    past = [PastRun(1000)] * 27 + [PastRun(50_000)]
+    assert within_history(3000, past, 1).allowed
+    stopped = within_history(3001, past, 1)
+    assert (stopped.guard, stopped.allowed) == ("history", False)
+    assert "3001 items are more than 3000" in stopped.reason
+    assert "by hand" in stopped.advice
+
+
+def test_I04_after_an_outage_as_many_days_are_allowed_as_were_missed() -> None:
+    """Three days down, three days' items; a past run over many days counts by the day."""
+    past = [PastRun(7000, 7)] * 14
+    assert within_history(9000, past, 3).allowed
+    assert not within_history(9001, past, 3).allowed
+
+
+def test_I04_small_runs_never_stop_for_their_history() -> None:
+    """A rule that never had anything to do may still do up to the floor; above it somebody looks."""
+    past = [PastRun(0)] * 28
+    assert within_history(1000, past, 1).allowed
+    assert not within_history(1001, past, 1).allowed
+    assert not within_history(1, past, 1, 3, 0).allowed
+
+
+def test_I04_six_runs_are_no_history() -> None:
+    """Before the seventh run the mandate's own limit rules, and the decision says so."""
+    decision = within_history(10**6, [PastRun(1)] * 6, 1)
+    assert decision.allowed
+    assert "no history" in decision.reason
+    assert not within_history(10**6, [PastRun(1)] * 7, 1).allowed
+
+
+@pytest.mark.parametrize("numbers", [(-1, 1, 3, 0), (0, 0, 3, 0), (0, 1, -1, 0), (0, 1, 3, -1)])
+def test_I04_a_history_of_odd_numbers_is_an_error(numbers: tuple[int, int, int, int]) -> None:
+    """Counts never go below zero, and each run has a due day."""
+    expected, due_days, factor, floor = numbers
+    with pytest.raises(InvalidDocument):
+        within_history(expected, [], due_days, factor, floor)
+
+
+@pytest.mark.parametrize(("items", "due_days"), [(-1, 1), (0, 0)])
+def test_I04_a_past_run_that_cannot_have_been_is_an_error(items: int, due_days: int) -> None:
+    """Fewer than no items, or no due day, are faults of the record."""
+    with pytest.raises(InvalidDocument):
+        PastRun(items, due_days)
 
 
 def before() -> Before:

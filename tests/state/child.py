@@ -9,11 +9,14 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from sqlalchemy import event
 
-from lifecycle.core.errors import LifecycleError
+from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.ports.state import Lease
 from lifecycle.state import SqlState, open_state
 from tests.state import sample
 
@@ -69,6 +72,40 @@ def lead(url: str) -> None:
         signal.pause()
 
 
+def reign(url: str) -> None:
+    """Take a lock and answer each line on stdin with what holding it is worth now.
+
+    `exclusive` and `lead` take it; `write` appends under it; `lost` asks; `end` gives it back.
+    """
+    state = open_state(url)
+    with ExitStack() as stack:
+        lease: Lease | None = None
+        for line in sys.stdin:
+            match line.strip():
+                case "exclusive":
+                    answer = _answered(lambda: stack.enter_context(state.exclusive()))
+                case "lead":
+                    lease = stack.enter_context(state.lead())
+                    answer = "leads"
+                case "write":
+                    answer = _answered(lambda: sample.step(state, f"job-{os.getpid()}", 0))
+                case "lost":
+                    answer = str(lease is not None and lease.lost())
+                case _:
+                    break
+            print(answer, flush=True)
+    print("ended", flush=True)
+
+
+def _answered(act: Callable[[], object]) -> str:
+    try:
+        return str(act())
+    except Refused as error:
+        return error.guard
+    except LifecycleError as error:
+        return type(error).__name__
+
+
 def fill(url: str, limit: str) -> None:
     """Write until the file may not grow any more, then say what the state holds."""
     state = open_state(url)
@@ -104,4 +141,4 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    {"write": write, "die": die, "lead": lead, "fill": fill, "read": read}[sys.argv[1]](*sys.argv[2:])
+    {"write": write, "die": die, "lead": lead, "reign": reign, "fill": fill, "read": read}[sys.argv[1]](*sys.argv[2:])

@@ -41,8 +41,9 @@ def test_upgrade_creates_and_repeats(url):
 
 @pytest.mark.parametrize(("version", "way"), [("0000", "lifecycle db upgrade"), ("9999", "Install the version")])
 def test_other_schema_is_refused(state, url, version, way):
-    """An older schema is refused with the upgrade command, a newer one with the newer version."""
+    """An older schema is refused with the upgrade command, a newer one that does not name us with the newer version."""
     with state._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE lifecycle_state_compatible SET since = '9999'")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
     with pytest.raises(Refused) as caught:
         open_state(url, create=True)
@@ -51,8 +52,9 @@ def test_other_schema_is_refused(state, url, version, way):
 
 
 def test_newer_schema_is_never_taken_back(state, url):
-    """Upgrade refuses a state that a newer version wrote."""
+    """Upgrade refuses a state that a newer version wrote, and that this one cannot use."""
     with state._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE lifecycle_state_compatible SET since = '9999'")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(Refused):
         upgrade(url)

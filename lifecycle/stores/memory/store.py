@@ -40,6 +40,7 @@ from lifecycle.ports.store import (
     Oddities,
     Probe,
     Receipt,
+    Register,
     Residue,
     Rows,
     Table,
@@ -432,13 +433,32 @@ class MemoryStore:
 
     # ---- afterwards ----
 
-    def residue(self, bound: Bound) -> Residue:
+    def mirrored(self) -> Register:
+        """Return the mirrors."""
+        return Register(
+            [TenantRow(name, group) for name, group in sorted(self._ours.tenants.items())], self._ours.holds
+        )
+
+    def residue(self, bound: Bound, register: Register | None = None) -> Residue:
         """Look again, at every row, and for rows whose way to a tenant is broken."""
+        if register is not None:
+            return self._with(register).residue(bound)
         self._must_respect_holds(bound)
         rows = self._selected(bound)
         dataset = self._dataset(bound.selection.dataset)
         orphans = sum(self._orphans(d, dataset) for d in self._datasets.values() if d.tenant.path)
         return Residue(len(rows), orphans, self._oldest(bound, rows), self.oddities(dataset.id, bound))
+
+    def _with(self, register: Register) -> MemoryStore:
+        """Return a handle on the same tables whose mirrors are this register."""
+        other = MemoryStore(
+            self.id, self.tables, tuple(self._datasets.values()), deployment=self._deployment, clock=self._clock,
+            references=self._references,
+        )  # fmt: skip
+        fence = Fence(self._deployment, 0, 0, False, None)
+        tenants = {row.id: row.group for row in register.tenants}
+        other._target.own = _Own(fence, tenants, tuple(register.holds))
+        return other
 
     def population(self, dataset: str) -> int:
         """Count every row of the dataset."""

@@ -167,5 +167,8 @@ class Fresh(Protocol):
     def text(self, column: str, word: str) -> str:
         """SQL of the column as text, compared byte by byte."""
 
+    def listed(self, bind: Callable[[object], str], texts: Sequence[str]) -> str:
+        """SQL of a query that yields these texts, bound as one value however many they are."""
+
     def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
         """SQL that the column equals a document's value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from lifecycle.core.inventory import TimeColumn
@@ -63,6 +63,10 @@ class PostgresqlFresh:
         """Text, compared byte by byte."""
         del word
         return f'({column}::text COLLATE "C")'
+
+    def listed(self, bind: Callable[[object], str], texts: Sequence[str]) -> str:
+        """An array."""
+        return f"SELECT unnest(CAST({bind(list(texts))} AS text[]))"
 
     def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
         """Numbers as numbers, truths as truths, everything else as text."""

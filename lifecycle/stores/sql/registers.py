@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lifecycle.core.errors import Refused
-from lifecycle.ports.store import Fence, HoldRow, TenantRow
+from lifecycle.ports.store import Fence, HoldRow, Register, TenantRow
 from lifecycle.stores.sql import tables
 from lifecycle.stores.sql.tables import OurTables
 
@@ -38,6 +38,13 @@ def advance_epoch(connection: Connection, ours: OurTables, fence: Fence, deploym
 def set_stop(connection: Connection, ours: OurTables, *, stopped: bool) -> None:
     """Write the stop bit."""
     connection.execute(sa.update(ours.fence).where(ours.fence.c.id == 1).values(stopped=stopped))
+
+
+def mirrored(connection: Connection, ours: OurTables) -> Register:
+    """Return what the mirrors hold."""
+    tenants = connection.execute(sa.select(ours.tenant.c.id, ours.tenant.c.grp).order_by(ours.tenant.c.id))
+    holds = connection.execute(sa.select(ours.hold.c.hold, ours.hold.c.tenant, ours.hold.c.dataset))
+    return Register([TenantRow(row.id, row.grp) for row in tenants], [HoldRow(*row) for row in holds])
 
 
 def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[TenantRow]) -> bool:

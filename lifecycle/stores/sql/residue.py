@@ -6,6 +6,7 @@ server's own calendar or in Python, and compared as a day; tenants are compared 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, assert_never
@@ -28,7 +29,7 @@ from lifecycle.core.selection import (
     TenantScope,
     WholeScope,
 )
-from lifecycle.ports.store import Oddities, Residue, Table
+from lifecycle.ports.store import Oddities, Register, Residue, Table
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Fresh
 from lifecycle.stores.sql.tables import OurTables
@@ -59,14 +60,53 @@ class Text:
         return connection.execution_options(stream_results=True).execute(sa.text(query), self.values)
 
 
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Whose tenants and holds count: the target's mirrors, or a register that the caller brought along."""
+
+    fresh: Fresh
+    ours: OurTables
+    register: Register | None = None
+
+    def members(self, text: Text, groups: Sequence[str]) -> str:
+        """A query of the tenants of these groups."""
+        if self.register is not None:
+            ids = [tenant.id for tenant in self.register.tenants if tenant.group in groups]
+            return self.fresh.listed(text.value, ids)
+        mirror = text.name(self.ours.tenant.schema, self.ours.tenant.name)
+        return f"SELECT id FROM {mirror} WHERE grp IN ({', '.join(text.value(group) for group in groups)})"  # noqa: S608
+
+    def known(self, text: Text) -> str:
+        """A query of all tenants."""
+        if self.register is not None:
+            return self.fresh.listed(text.value, [tenant.id for tenant in self.register.tenants])
+        return f"SELECT id FROM {text.name(self.ours.tenant.schema, self.ours.tenant.name)}"  # noqa: S608
+
+    def held(self, text: Text, datasets: Sequence[str]) -> str:
+        """A query of the tenants that are held whole or in one of these datasets."""
+        if self.register is not None:
+            holds = (hold for hold in self.register.holds if hold.dataset is None or hold.dataset in datasets)
+            return self.fresh.listed(text.value, sorted({hold.tenant for hold in holds}))
+        named = f"dataset IN ({', '.join(text.value(name) for name in datasets)})"
+        hold = text.name(self.ours.hold.schema, self.ours.hold.name)
+        return f"SELECT tenant FROM {hold} WHERE dataset IS NULL OR {named}"  # noqa: S608
+
+    def untenanted_held(self, text: Text, datasets: Sequence[str]) -> str:
+        """How many holds name one of these datasets."""
+        if self.register is not None:
+            return text.value(sum(hold.dataset in datasets for hold in self.register.holds))
+        hold = text.name(self.ours.hold.schema, self.ours.hold.name)
+        return f"(SELECT count(*) FROM {hold} WHERE dataset IN ({', '.join(text.value(name) for name in datasets)}))"  # noqa: S608
+
+
 class Look:
     """One question about one dataset."""
 
-    def __init__(self, connection: Connection, fresh: Fresh, ours: OurTables, world: World, bound: Bound) -> None:
+    def __init__(self, connection: Connection, mirrors: Mirrors, world: World, bound: Bound) -> None:
         """Describe the rows; nothing is read yet."""
         self.connection = connection
-        self.fresh = fresh
-        self.ours = ours
+        self.mirrors = mirrors
+        self.fresh = mirrors.fresh
         self.world = world
         self.bound = bound
         self.shape = world.shape(bound.selection.dataset)
@@ -116,23 +156,17 @@ class Look:
                     raise Refused("a tenant's scope needs a tenant", guard="empty-tenant")
                 return [*self.own(text), f"{self.tenant(text)} = {text.value(self.bound.tenant)}"]
             case GroupScope():
-                mirror = text.name(self.ours.tenant.schema, self.ours.tenant.name)
-                groups = ", ".join(text.value(group) for group in scope.groups)
-                members = f"SELECT id FROM {mirror} WHERE grp IN ({groups})"  # noqa: S608
-                return [*self.own(text), f"{self.tenant(text)} IN ({members})"]
+                return [*self.own(text), f"{self.tenant(text)} IN ({self.mirrors.members(text, scope.groups)})"]
             case _:
                 assert_never(scope)
 
     def free(self, text: Text) -> list[str]:
         """No hold keeps the row, and no row of a named dataset still needs it."""
-        hold = text.name(self.ours.hold.schema, self.ours.hold.name)
         names = [self.shape.dataset.id, *(cascade.dataset for cascade in self.shape.dataset.cascades)]
-        named = f"dataset IN ({', '.join(text.value(name) for name in names)})"
         if self.shape.dataset.tenant.by == "none":
-            truths = [f"(SELECT count(*) FROM {hold} WHERE {named}) = 0"]  # noqa: S608
+            truths = [f"{self.mirrors.untenanted_held(text, names)} = 0"]
         else:
-            held = f"SELECT tenant FROM {hold} WHERE dataset IS NULL OR {named}"  # noqa: S608
-            truths = [f"{self.tenant(text)} NOT IN ({held})"]
+            truths = [f"{self.tenant(text)} NOT IN ({self.mirrors.held(text, names)})"]
         return [*truths, *(self.unneeded(text, name) for name in self.bound.selection.unreferenced_by)]
 
     def unneeded(self, text: Text, name: str) -> str:
@@ -217,12 +251,11 @@ class Look:
         if not isinstance(self.bound.selection.scope, GroupScope):
             return 0, 0
         text = self.text()
-        tenant, mirror = self.tenant(text), text.name(self.ours.tenant.schema, self.ours.tenant.name)
+        tenant, known = self.tenant(text), self.mirrors.known(text)
         source, own = self.source(text, self.shape), " AND ".join(["1 = 1", *self.own(text)])
         query = (
-            f"SELECT sum(CASE WHEN x.t IS NOT NULL AND m.id IS NULL THEN 1 ELSE 0 END), "  # noqa: S608
-            f"sum(CASE WHEN x.t IS NULL THEN 1 ELSE 0 END) "
-            f"FROM (SELECT {tenant} AS t FROM {source} WHERE {own}) AS x LEFT JOIN {mirror} AS m ON m.id = x.t"
+            f"SELECT sum(CASE WHEN x.t IS NOT NULL AND x.t NOT IN ({known}) THEN 1 ELSE 0 END), "  # noqa: S608
+            f"sum(CASE WHEN x.t IS NULL THEN 1 ELSE 0 END) FROM (SELECT {tenant} AS t FROM {source} WHERE {own}) AS x"
         )
         row: Any = text.run(self.connection, query).one()
         counted = self.shape.dataset.tenant.nulls == "refuse"
@@ -251,11 +284,11 @@ def believable(before: Before, day: date | None) -> bool:
     return day is not None and before.not_before <= day <= before.not_after
 
 
-def look(connection: Connection, fresh: Fresh, ours: OurTables, world: World, bound: Bound) -> Residue:
+def look(connection: Connection, mirrors: Mirrors, world: World, bound: Bound) -> Residue:
     """Count what is left."""
     if not bound.selection.respect_holds:
         raise Refused("only a count may look past holds", guard="holds")
-    question = Look(connection, fresh, ours, world, bound)
+    question = Look(connection, mirrors, world, bound)
     items, undatable, oldest = question.tally()
     unknown, nobody = question.odd_tenants()
     return Residue(items, question.orphans(), oldest, Oddities(undatable, unknown, 0, nobody))

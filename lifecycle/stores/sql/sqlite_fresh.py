@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,10 @@ class SqliteFresh:
         """Text of integers and texts, compared byte by byte."""
         del word
         return f"(CASE WHEN typeof({column}) IN ('integer', 'text') THEN {column} || '' END COLLATE BINARY)"
+
+    def listed(self, bind: Callable[[object], str], texts: Sequence[str]) -> str:
+        """A JSON list."""
+        return f"SELECT value FROM json_each({bind(json.dumps(list(texts), ensure_ascii=False))})"  # noqa: S608
 
     def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
         """Storage class and text; booleans are 0 and 1."""

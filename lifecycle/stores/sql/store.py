@@ -34,6 +34,7 @@ from lifecycle.ports.store import (
     Oddities,
     Probe,
     Receipt,
+    Register,
     Residue,
     Rows,
     TenantRow,
@@ -295,16 +296,25 @@ class SqlStore:
             return found
 
     @translated
-    def residue(self, bound: Bound) -> Residue:
+    def mirrored(self) -> Register:
+        """Return what the mirrors hold."""
+        with self._connect() as connection:
+            self._fence(connection)
+            return registers.mirrored(connection, self.dialect.ours)
+
+    @translated
+    def residue(self, bound: Bound, register: Register | None = None) -> Residue:
         """Look again, on a connection made for this look."""
         with self._fresh() as (connection, world):
-            return residue.look(connection, self.dialect.fresh(), self.dialect.ours, world, bound)
+            mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+            return residue.look(connection, mirrors, world, bound)
 
     @translated
     def population(self, dataset: str) -> int:
         """Count everything, on a connection made for this look."""
         with self._fresh() as (connection, world):
-            return survivors.population(connection, self.dialect.fresh(), self.dialect.ours, world, dataset)
+            mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours)
+            return survivors.population(connection, mirrors, world, dataset)
 
     @contextmanager
     def _fresh(self) -> Iterator[tuple[Connection, World]]:

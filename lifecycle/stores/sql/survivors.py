@@ -12,15 +12,13 @@ from sqlalchemy.engine import Connection
 
 from lifecycle.core.selection import Bound, Selection, WholeScope
 from lifecycle.stores.sql.catalogue import World
-from lifecycle.stores.sql.dialects import Fresh
-from lifecycle.stores.sql.residue import Look
-from lifecycle.stores.sql.tables import OurTables
+from lifecycle.stores.sql.residue import Look, Mirrors
 
 
-def population(connection: Connection, fresh: Fresh, ours: OurTables, world: World, dataset: str) -> int:
+def population(connection: Connection, mirrors: Mirrors, world: World, dataset: str) -> int:
     """Count the rows of the dataset's table, restricted only as the inventory restricts the dataset itself."""
     everything = Bound(Selection(dataset=dataset, scope=WholeScope()))
-    question = Look(connection, fresh, ours, world, everything)
+    question = Look(connection, mirrors, world, everything)
     text = question.text()
     table = question.shape.table
     where = " AND ".join(["1 = 1", *question.own(text)])

@@ -1,0 +1,101 @@
+"""The three duties of the service, as plain calls: act, look, follow. Who calls them, and when, is `service`'s matter.
+
+`act` and `look` use deployments of their own: other connections, so that a worker which hangs blinds nobody (I24).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.settings import Settings
+from lifecycle.daemon.alive import sign
+from lifecycle.daemon.report import Report
+from lifecycle.flow.controls import refuse_if_stopped
+from lifecycle.flow.cycle import tick
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.execute import Progress
+from lifecycle.flow.look import Look, look
+from lifecycle.wiring.deployment import register
+
+
+class Duties:
+    """One deployment's duties under one set of documents."""
+
+    def __init__(
+        self, acting: Deployment, eyes: Deployment, settings: Settings, report: Report, moved: Callable[[], None]
+    ) -> None:
+        """`acting` deletes, `eyes` only looks. `moved` is called whenever the worker gets on: it does not hang."""
+        self._acting = acting
+        self._eyes = eyes
+        self._settings = settings
+        self._moved = moved
+        self._registered = False
+        self._seen: Look | None = None
+        self.report = report
+
+    def act(self) -> bool:
+        """Take every turn that has come, and tell; return whether the tick itself came to its end.
+
+        A rule that fails is told of and does not make the tick a bad one: its own alarms do that.
+        """
+        self._moved()
+        try:
+            if not self._registered:
+                register(self._acting, self._settings)
+                self._registered = True
+            turns = tick(self._acting, observe=self._batch, report=self.report.turn, scheduled=True)
+        except LifecycleError as error:
+            self._told(error)
+            return False
+        finally:
+            self._moved()
+        self.report.metrics.set_last_tick(self._acting.clock.now())
+        if turns:
+            self.report.log.info("tick.finished", number=len(turns))
+        return True
+
+    def _told(self, error: LifecycleError) -> None:
+        if isinstance(error, Refused) and error.guard == "stopped":
+            self.report.log.warning("tick.skipped", guard="stopped")
+        else:
+            self.report.trouble("tick.failed", error)
+
+    def _batch(self, progress: Progress) -> None:
+        self._moved()
+        self.report.batch(progress)
+
+    def look(self) -> bool:
+        """Look with other eyes, and tell; return whether the look itself came to its end."""
+        try:
+            found = look(self._eyes, self._seen)
+        except LifecycleError as error:
+            self.report.trouble("look.failed", error)
+            return False
+        self._seen = found
+        self.report.looked(found)
+        return True
+
+    def follow(self, *, aloud: bool) -> bool:
+        """Fold what the log has gained; a state that does not answer is told of by whoever needs it to write."""
+        try:
+            self.report.follow(aloud=aloud)
+        except LifecycleError as error:
+            self.report.trouble("follow.failed", error)
+            return False
+        return True
+
+    def sign(self, folder: Path, *, leader: bool) -> None:
+        """Leave a sign of life."""
+        places = self._settings.dead_man
+        for error in sign(folder / places.file, places.ping, self._acting.clock.now(), leader=leader):
+            self.report.trouble("alive.failed", error)
+
+    def stopped(self) -> str | None:
+        """Return why nothing is changed at present, in words, or None."""
+        try:
+            refuse_if_stopped(self._eyes)
+        except LifecycleError as refusal:
+            return refusal.message
+        return None

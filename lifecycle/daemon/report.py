@@ -1,0 +1,214 @@
+"""What the service says about itself: one log, one set of metrics, both from the same entries, turns and looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.mandate import Mandate
+from lifecycle.flow import registers, slots
+from lifecycle.flow.controls import refuse_if_stopped
+from lifecycle.flow.cycle import DAEMON, Turn
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.execute import Progress
+from lifecycle.flow.journal import decoded
+from lifecycle.flow.late import Offboarded
+from lifecycle.flow.look import Look
+from lifecycle.flow.mirror import holds
+from lifecycle.flow.overdue import Seen
+from lifecycle.observe import Log, Looked, Metrics, Names, log_entry, warning_seconds
+from lifecycle.observe.fold import OFFBOARDING
+
+REMEMBERED = 20_000
+"""Entries of the log that a start folds again; what lies further back counts through the registers alone."""
+
+_BAD = frozenset({"refused", "failed", "partial"})
+
+
+def names_of(deployment: Deployment) -> Names:
+    """Return every name that the documents declare: what a log line may say."""
+    policy, inventory = deployment.policy, deployment.policy.inventory
+    operators = frozenset(operator.id for operator in deployment.operators.operators)
+    return Names(
+        {
+            "rule": frozenset(rule for _, rule in slots.declared(deployment)),
+            "store": frozenset(store.id for store in inventory.stores),
+            "dataset": frozenset(dataset.id for dataset in inventory.datasets),
+            "category": frozenset(dataset.category for dataset in inventory.datasets),
+            "agreement": frozenset(agreement.id for agreement in policy.agreements),
+            "operator": operators,
+            "author": operators | {DAEMON},
+        }
+    )
+
+
+def rules_of(deployment: Deployment) -> Mapping[str, frozenset[str]]:
+    """Return the declared rules, each with the stores that its categories reach."""
+    found: dict[str, set[str]] = {}
+    for agreement in deployment.policy.agreements:
+        for rule in agreement.rules:
+            touched = found.setdefault(rule.id, set())
+            for dataset in deployment.policy.inventory.datasets:
+                if rule.category == "all" or dataset.category in rule.category:
+                    touched.add(dataset.store)
+    return {rule: frozenset(stores) for rule, stores in found.items()}
+
+
+class Report:
+    """The log and the metrics of one set of documents; a reload makes a new one."""
+
+    def __init__(self, deployment: Deployment, log: Log) -> None:
+        """Make every series, and remember where the deployment's log stands."""
+        self._deployment = deployment
+        self.log = log
+        self.metrics = Metrics(CollectorRegistry(), rules=rules_of(deployment), version=deployment.tool_version)
+        schedule, margin = deployment.schedule, deployment.limits.margin_days
+        longest = schedule.settings.longest_run.seconds
+        for _, rule in slots.declared(deployment):
+            every = schedule.class_of(rule).every.seconds
+            warning = warning_seconds(margin_days=margin, interval_seconds=every, longest_run_seconds=longest)
+            self.metrics.set_schedule(rule, interval_seconds=every, warning_seconds=warning)
+        self._begun = deployment.state.size()
+        self._folded = max(0, self._begun - REMEMBERED)
+
+    def follow(self, *, aloud: bool) -> None:
+        """Fold the entries that the log has gained, and write a line for each where `aloud` (the leader does)."""
+        for index, entry in decoded(self._deployment.state.entries(self._folded)):
+            if index < self._begun:
+                self.metrics.recall(entry, index)
+            else:
+                self.metrics.observe(entry, index)
+                if aloud:
+                    log_entry(self.log, entry, index)
+            self._folded = index + 1
+        self._registers()
+
+    def _registers(self) -> None:
+        """Set what the registers know better than the folded part of the log; of several agreements, the worst."""
+        deployment, metrics = self._deployment, self.metrics
+        parked: dict[str, bool] = {}
+        success: dict[str, datetime] = {}
+        for (_, rule), state in slots.every(deployment).items():
+            parked[rule] = parked.get(rule, False) or (state.trouble is not None and state.trouble.parked)
+            if state.succeeded_at is not None:
+                success[rule] = min(state.succeeded_at, success.get(rule, state.succeeded_at))
+        for rule, is_parked in parked.items():
+            metrics.set_parked(rule, parked=is_parked)
+        for rule, moment in success.items():
+            metrics.set_succeeded(rule, moment)
+        for rule, end in self._mandates().items():
+            metrics.set_mandate_expires(rule, end)
+        metrics.set_holds([hold.id for hold in holds(deployment)])
+        try:
+            refuse_if_stopped(deployment)
+        except LifecycleError:
+            metrics.set_stopped(stopped=True)
+        else:
+            metrics.set_stopped(stopped=False)
+
+    def _mandates(self) -> Mapping[str, datetime | None]:
+        """Return when each rule's mandate ends; None for a rule whose only mandates were revoked."""
+        ends: dict[str, datetime | None] = {rule: None for _, rule in slots.declared(self._deployment)}
+        for mandate in registers.every(self._deployment.state, "mandate", Mandate):
+            if mandate.revoked_on is None:
+                end = datetime.combine(mandate.expires_on, time(), UTC)
+                known = ends.get(mandate.rule)
+                ends[mandate.rule] = end if known is None else max(end, known)
+        return ends
+
+    # ---- what duties tell ----
+
+    def turn(self, turn: Turn) -> None:
+        """Tell how a turn ended."""
+        fields: dict[str, Any] = {"agreement": turn.agreement, "rule": turn.rule, "number": turn.number}
+        if turn.plan is not None:
+            fields |= {"plan_hash": turn.plan.hash, "expected": turn.plan.plan.expected()}
+        if turn.ran is not None:
+            fields |= {"job": turn.ran.job, "deleted": turn.ran.deleted}
+        if turn.missed:
+            self.metrics.slots_missed(turn.rule, turn.missed)
+            self.log.warning("tick.missed", agreement=turn.agreement, rule=turn.rule, number=turn.missed)
+        if turn.error is not None:
+            self.trouble("run.failed", turn.error, **fields, result=turn.result)
+        elif turn.result in _BAD:
+            self.log.error("run.failed", **fields, result=turn.result)
+        else:
+            self.log.info("run.finished", **fields, result=turn.result)
+
+    def batch(self, progress: Progress) -> None:
+        """Tell what a batch did and how long it took."""
+        self.metrics.batch_took(progress.job, progress.step, progress.seconds)
+        self.log.debug(
+            "batch.done",
+            job=progress.job,
+            step=progress.step,
+            dataset=progress.dataset,
+            number=progress.batch,
+            done=progress.done,
+            expected=progress.expected,
+            seconds=progress.seconds,
+        )
+
+    def looked(self, found: Look) -> None:
+        """Set and tell what the separate verifier saw."""
+        metrics = self.metrics
+        metrics.set_looks(
+            [
+                *(_looked(found.at, seen) for seen in found.rules),
+                *(_looked(found.at, left) for left in found.offboarding),
+            ],
+            found.at,
+            failed={one.store for one in found.unanswered},
+        )
+        for store, count in found.gaps.items():
+            metrics.set_unclassified(store, count)
+        metrics.set_clock_spread(found.spread_seconds)
+        metrics.set_export_windows({one.alias: one.window_closes for one in found.leaving if one.window_closes})
+        metrics.set_backup_horizons({one.alias: one.backups_clean for one in found.leaving if one.backups_clean})
+        self._tell(found)
+
+    def _tell(self, found: Look) -> None:
+        for seen in found.rules:
+            if seen.overdue:
+                self.log.error("rule.breached", agreement=seen.agreement, rule=seen.rule, overdue=seen.overdue)
+        for left in found.leaving:
+            if left.overdue:
+                self.log.error("rule.breached", tenant=left.alias, overdue=left.overdue)
+        for unanswered in found.unanswered:
+            self.log.error(
+                "look.failed",
+                store=unanswered.store,
+                error=unanswered.error,
+                agreement=unanswered.agreement,
+                rule=unanswered.rule,
+                dataset=unanswered.dataset,
+            )
+        for other in found.disagreements:
+            # The executor said that nothing was due; other eyes saw rows that were, before and after (I25).
+            self.log.error(
+                "look.disagrees", agreement=other.agreement, rule=other.rule, overdue=other.due, guard="second-opinion"
+            )
+        overdue = sum(seen.overdue for seen in found.rules) + sum(left.overdue for left in found.offboarding)
+        self.log.info("look.done", overdue=overdue, spread_seconds=found.spread_seconds)
+
+    def trouble(self, event: str, error: LifecycleError, **fields: Any) -> None:
+        """Tell of an error in words of the code: its class, its guard, never its text (I23)."""
+        guard = error.guard if isinstance(error, Refused) else None
+        self.log.error(event, error=type(error).__name__, guard=guard, **fields)
+
+
+def _looked(at: datetime, seen: Seen | Offboarded) -> Looked:
+    """Return what was seen as the metrics take it: an age instead of a moment."""
+    age = 0.0 if seen.ceiling_of_oldest is None else max(0.0, (at - seen.ceiling_of_oldest).total_seconds())
+    return Looked(
+        rule=seen.rule if isinstance(seen, Seen) else OFFBOARDING,
+        store=seen.store,
+        overdue=seen.overdue,
+        oldest_age_seconds=age,
+        undatable=seen.undatable if isinstance(seen, Seen) else 0,
+        next_deadline=seen.next_deadline,
+    )

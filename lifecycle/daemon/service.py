@@ -1,0 +1,355 @@
+"""The service's life: open, lead or stand by, call the duties, reload, end. One process, one folder.
+
+Threads: the main one beats, leads, reloads and answers signals; APScheduler's call the duties, each at most once at a
+time; HTTP answers from its own. Duties hold `_turn` and `_view`, so that a reload changes nothing under a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.settings import Settings
+from lifecycle.daemon.documents import Signature, needs_restart, signature
+from lifecycle.daemon.duties import Duties
+from lifecycle.daemon.http import Pages, Server
+from lifecycle.daemon.notify import Notifier
+from lifecycle.daemon.report import Report, names_of
+from lifecycle.flow import controls
+from lifecycle.flow.deployment import Deployment
+from lifecycle.observe import open_log
+from lifecycle.ports.clock import SystemClock
+from lifecycle.ports.state import Lease
+from lifecycle.wiring.deployment import Options, open_deployment, read_settings, state_url
+
+BEAT_SECONDS = 0.5
+FOLLOW_SECONDS = 5
+HANGS_AFTER = 30.0
+"""Seconds without a beat after which /healthz says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One set of documents, and everything opened for it."""
+
+    settings: Settings
+    signature: Signature
+    acting: Deployment
+    eyes: Deployment
+    duties: Duties
+    stack: ExitStack
+
+
+class Service:
+    """One replica."""
+
+    def __init__(self, folder: Path, stream: TextIO, options: Options) -> None:
+        """Open everything. Raises what `open_deployment` raises: documents, keys, kinds, a history that is not ours."""
+        self._folder, self._stream = folder, stream
+        self._clock = options.clock or SystemClock()
+        self._options = replace(options, register=False, ending=self._must_end)
+        self._ending = threading.Event()
+        self._asked: set[str] = set()
+        self._turn, self._view = threading.Lock(), threading.Lock()
+        self._lease: Lease | None = None
+        self._led = ExitStack()
+        self._beat = self._moved = self._clock.monotonic()
+        self._notifier = Notifier()
+        self._loaded = self._load()
+        self._refused: Signature | None = None
+        self._why_standby: str | None = None
+
+    # ---- life ----
+
+    def run(self) -> int:
+        """Serve until asked to end; return the exit code. Raises Refused for a second replica on a SQLite state."""
+        loaded = self._loaded
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            if state_url(loaded.settings, self._folder).startswith("sqlite"):
+                self._lead_or_refuse()
+            host, port = loaded.settings.http.address()
+            server = Server(host, port, Pages(self._metrics, self._unhealthy, self._unready, self._unstarted))
+            stack.callback(server.close)
+            scheduler = self._scheduler(loaded.settings)
+            with _signals(self._ask):
+                scheduler.start()
+                loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version, number=server.port)
+                self._notifier.ready(f"standing by, metrics on port {server.port}")
+                self._serve()
+                self._notifier.stopping()
+                ended = self._end(scheduler)
+        return 0 if ended else self._leave()
+
+    def _serve(self) -> None:
+        while not self._ending.wait(BEAT_SECONDS):
+            self._keep_leading()
+            self._answer_signals()
+            self._reload_if_changed()
+            self._beat = self._clock.monotonic()
+            if not self._stuck():
+                self._notifier.alive()
+
+    def _end(self, scheduler: BackgroundScheduler) -> bool:
+        """Let the batch end, and return whether it did within its time."""
+        scheduler.pause()
+        until = self._clock.monotonic() + self._loaded.settings.daemon.stop_within.seconds
+        done = all(lock.acquire(timeout=max(0.0, until - self._clock.monotonic())) for lock in (self._turn, self._view))
+        scheduler.shutdown(wait=False)
+        if done:
+            with contextlib.suppress(LifecycleError):
+                self._loaded.duties.follow(aloud=self._leads())
+        self._loaded.duties.report.log.info("daemon.stopped", outcome="done" if done else "partial")
+        return done
+
+    def _leave(self) -> int:
+        """End at once: the servers roll the open batch back, and the next start reads its receipt."""
+        self._stream.flush()
+        os._exit(0)
+
+    def _close(self) -> None:
+        self._led.close()
+        self._loaded.stack.close()
+
+    def _must_end(self) -> bool:
+        """Return whether the batch under way is the last one: the process ends, or somebody else leads."""
+        lease = self._lease
+        return self._ending.is_set() or lease is None or lease.lost()
+
+    def _scheduler(self, settings: Settings) -> BackgroundScheduler:
+        """Return the clockwork: it only calls; what is due stands in the state."""
+        made = BackgroundScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        schedule = settings.schedule
+        for call, seconds in (
+            (self._act, schedule.tick.seconds),
+            (self._look, schedule.look.seconds),
+            (self._follow, FOLLOW_SECONDS),
+        ):
+            made.add_job(
+                call, "interval", seconds=seconds, id=call.__name__.strip("_"), next_run_time=SystemClock().now()
+            )
+        made.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
+        return made
+
+    # ---- duties, in the clockwork's threads ----
+
+    def _act(self) -> None:
+        if not self._leads() or self._ending.is_set():
+            if not self._ending.is_set():
+                self._loaded.duties.sign(self._folder, leader=False)
+            return
+        with self._turn:
+            duties = self._loaded.duties
+            with self._telling(duties, "tick.failed"):
+                if duties.act():
+                    duties.sign(self._folder, leader=True)
+
+    def _look(self) -> None:
+        if self._leads() and not self._ending.is_set():
+            with self._view:
+                duties = self._loaded.duties
+                with self._telling(duties, "look.failed"):
+                    duties.look()
+
+    def _follow(self) -> None:
+        with self._view:
+            duties = self._loaded.duties
+            with self._telling(duties, "follow.failed"):
+                duties.follow(aloud=self._leads())
+
+    @contextmanager
+    def _telling(self, duties: Duties, event: str) -> Iterator[None]:
+        """Tell of what nobody foresaw, by its class alone (I23), and let the next call try again."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # the service outlives a fault of one duty; no sign of life is left
+            duties.report.log.critical(event, error=type(error).__name__)
+
+    def _skipped(self, event: JobSubmissionEvent) -> None:
+        if event.job_id == "act":
+            self._loaded.duties.report.log.info("tick.skipped", reason="overlap")
+
+    # ---- leading ----
+
+    def _leads(self) -> bool:
+        return self._lease is not None and not self._lease.lost()
+
+    def _lead_or_refuse(self) -> None:
+        try:
+            self._lease = self._led.enter_context(self._loaded.acting.state.lead())
+        except Refused as refusal:
+            raise Refused(
+                "another daemon of this deployment runs already, and a SQLite state can have only one",
+                guard=refusal.guard,
+                advice="End the other one, or move the state to PostgreSQL for more than one replica.",
+            ) from None
+        self._gained()
+
+    def _keep_leading(self) -> None:
+        """Take the lead when nobody has it; give it up when it is lost."""
+        if self._lease is not None:
+            if self._lease.lost():
+                self._lost()
+            return
+        try:
+            self._lease = self._led.enter_context(self._loaded.acting.state.lead())
+        except LifecycleError as error:
+            self._stand_by(error)
+            return
+        self._gained()
+
+    def _gained(self) -> None:
+        self._why_standby = None
+        report = self._loaded.duties.report
+        report.metrics.set_leader(leader=True)
+        report.log.info("leader.gained", leader=True)
+        self._notifier.status("leading")
+
+    def _lost(self) -> None:
+        # The worker may still be in its last batch: the epoch refuses it there, and it ends before a new lead.
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._lease = None
+            with contextlib.suppress(LifecycleError):
+                self._led.close()
+            self._led = ExitStack()
+        finally:
+            self._turn.release()
+        report = self._loaded.duties.report
+        report.metrics.set_leader(leader=False)
+        report.metrics.forget_looks()
+        report.log.warning("leader.lost", leader=False)
+        self._notifier.status("standing by")
+
+    def _stand_by(self, error: LifecycleError) -> None:
+        """Tell once why this replica does not lead; another one leading is as it should be."""
+        why = error.guard if isinstance(error, Refused) else type(error).__name__
+        if why != self._why_standby:
+            self._why_standby = why
+            if why != "not-leader":
+                self._loaded.duties.report.trouble("leader.lost", error, leader=False)
+
+    # ---- signals and documents ----
+
+    def _ask(self, what: str) -> None:
+        if what == "end":
+            self._ending.set()
+        else:
+            self._asked.add(what)
+
+    def _answer_signals(self) -> None:
+        if "stop" in self._asked:
+            self._asked.discard("stop")
+            with self._telling(self._loaded.duties, "control.stopped"):
+                controls.stop(self._loaded.eyes, None, reason="signal")
+
+    def _reload_if_changed(self) -> None:
+        """Take changed documents over between runs, whole or not at all."""
+        asked = "reload" in self._asked
+        present = signature(self._folder, self._loaded.settings)
+        if present in (self._loaded.signature, self._refused) and not asked:
+            return
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            with self._view:
+                self._asked.discard("reload")
+                self._reload(present)
+        finally:
+            self._turn.release()
+
+    def _reload(self, present: Signature) -> None:
+        old = self._loaded
+        try:
+            loaded = self._load()
+            if fixed := needs_restart(old.settings, loaded.settings):
+                loaded.stack.close()
+                raise Refused(f"only a restart takes over: {', '.join(fixed)}", guard="restart-needed")
+        except LifecycleError as error:
+            self._refused = present
+            old.duties.report.metrics.reload_refused()
+            old.duties.report.trouble("reload.failed", error)
+            return
+        if self._lease is not None:
+            # The lead hangs on the old state's connections: it is taken anew, by whoever is first.
+            self._led.close()
+            self._led, self._lease = ExitStack(), None
+        self._loaded, self._refused = loaded, None
+        loaded.duties.report.metrics.reloaded()
+        loaded.duties.report.log.info("documents.reloaded")
+        old.stack.close()
+
+    def _load(self) -> _Loaded:
+        settings = read_settings(self._folder)
+        present = signature(self._folder, settings)
+        with ExitStack() as stack:
+            acting = stack.enter_context(open_deployment(self._folder, self._options))
+            eyes = stack.enter_context(open_deployment(self._folder, self._options))
+            log = open_log(self._stream, self._clock, names=names_of(acting))
+            duties = Duties(acting, eyes, settings, Report(eyes, log), self._got_on)
+            return _Loaded(settings, present, acting, eyes, duties, stack.pop_all())
+
+    # ---- what others ask ----
+
+    def _metrics(self) -> bytes:
+        return self._loaded.duties.report.metrics.render()
+
+    def _got_on(self) -> None:
+        self._moved = self._clock.monotonic()
+
+    def _stuck(self) -> bool:
+        """Return whether the worker is in a turn and has not got on for longer than any run may take."""
+        longest = self._loaded.settings.schedule.longest_run.seconds
+        return self._turn.locked() and self._clock.monotonic() - self._moved > longest
+
+    def _unhealthy(self) -> str | None:
+        if self._clock.monotonic() - self._beat > HANGS_AFTER:
+            return "the main loop does not beat"
+        return "the worker does not get on" if self._stuck() else None
+
+    def _unready(self) -> str | None:
+        return "ending" if self._ending.is_set() else None
+
+    def _unstarted(self) -> str | None:
+        return None
+
+
+@contextmanager
+def _signals(ask: Callable[[str], None]) -> Iterator[None]:
+    """Turn signals into questions for the main loop; as they were before, afterwards."""
+    meanings = {
+        signal.SIGTERM: "end",
+        signal.SIGINT: "end",
+        signal.SIGHUP: "reload",
+        signal.SIGUSR1: "stop",
+    }
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        ask(meanings[signal.Signals(number)])
+
+    before = {number: signal.signal(number, handler) for number in meanings}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def serve(folder: Path, stream: TextIO, options: Options) -> int:
+    """Run one replica until it is asked to end, and return its exit code; see `Service`."""
+    return Service(folder, stream, options).run()

@@ -1,0 +1,189 @@
+"""The separate verifier: what is overdue, what is due next, what nobody can tell (I24, I25, I35).
+
+It asks the stores in another way than what plans and deletes, brings its own register of tenants and holds along, and
+writes nothing anywhere. A store or an obligation that fails is named and hides no other (I27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.obligation import Resolution, Unresolved, resolve
+from lifecycle.core.tenant import Tenant
+from lifecycle.flow import slots
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.eyes import Eyes, Present
+from lifecycle.flow.late import Leaving, Offboarded, offboarded
+from lifecycle.flow.mirror import hold_rows, holds
+from lifecycle.flow.overdue import Seen, by_rule
+from lifecycle.flow.scopes import UNRESOLVED, tenants
+from lifecycle.ports.store import TenantRow
+
+Rule = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question that was not answered: the class of error, never its text. No rule: the whole store is silent."""
+
+    store: str
+    error: str
+    agreement: str | None = None
+    rule: str | None = None
+    dataset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """What binds nothing because something is missing: the rule and dataset, and how many tenants are concerned."""
+
+    error: str
+    rule: str | None
+    dataset: str | None
+    tenants: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A rule whose last run found nothing although due items had been seen before it, and are still there (I25)."""
+
+    agreement: str
+    rule: str
+    due: int
+    idle_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw. `gaps` by store; `stale`: stores whose mirrors differ from the register.
+
+    `rules` has one entry for each rule and store that an obligation binds today; `offboarding` one for each store that
+    answered. `spread_seconds`: between our clock and those of the stores that answered.
+    """
+
+    at: datetime
+    rules: tuple[Seen, ...]
+    offboarding: tuple[Offboarded, ...]
+    leaving: tuple[Leaving, ...]
+    gaps: Mapping[str, int]
+    spread_seconds: float
+    stale: tuple[str, ...]
+    unanswered: tuple[Unanswered, ...]
+    unbound: tuple[Unbound, ...]
+    disagreements: tuple[Disagreement, ...]
+
+    @property
+    def breached(self) -> bool:
+        """Return whether anything outlived its ceiling."""
+        return any(seen.overdue for seen in self.rules) or any(left.overdue for left in self.offboarding)
+
+    def due(self) -> dict[Rule, int]:
+        """Return how many items are due, by rule."""
+        found: dict[Rule, int] = {}
+        for seen in self.rules:
+            key = (seen.agreement, seen.rule)
+            found[key] = found.get(key, 0) + seen.due
+        return found
+
+
+def look(deployment: Deployment, previous: Look | None = None) -> Look:
+    """Look at every obligation of today in its store.
+
+    `previous`: the look before this one, by which an idle rule is told from rows that came later. The present is our
+    own clock's; the spread is told, not refused. Raises only what our own state raises.
+    """
+    present = Present(deployment.policy, deployment.clock.now(), deployment.limits.margin_days)
+    register = tenants(deployment)
+    resolution = _resolve(present, register)
+    unanswered: list[Unanswered] = []
+    eyes, spread = _open(deployment, register, resolution, unanswered)
+
+    def failed(store: str, error: Exception, dataset: str, rule: tuple[str, str] | None = None) -> None:
+        agreement, name = rule or (None, None)
+        unanswered.append(Unanswered(store, type(error).__name__, agreement, name, dataset))
+
+    rules = by_rule(present, resolution.obligations, eyes, failed)
+    left = offboarded(deployment, present, register, eyes, failed)
+    seen = Look(
+        at=present.now,
+        rules=rules,
+        offboarding=left.stores,
+        leaving=left.tenants,
+        gaps={name: one.gaps(present.policy) for name, one in eyes.items()},
+        spread_seconds=spread,
+        stale=tuple(_stale(eyes)),
+        unanswered=tuple(dict.fromkeys(unanswered)),
+        unbound=tuple(_unbound(resolution)),
+        disagreements=(),
+    )
+    return _weighed(deployment, seen, previous)
+
+
+def _resolve(present: Present, register: list[Tenant]) -> Resolution:
+    try:
+        return resolve(present.policy, register, present.now, present.margin_days)
+    except Refused as refusal:
+        # An empty register binds nobody (I5): there is nothing to ask, and that is said.
+        return Resolution((), {}, (Unresolved(refusal),))
+
+
+def _open(
+    deployment: Deployment, register: Sequence[Tenant], resolution: Resolution, unanswered: list[Unanswered]
+) -> tuple[dict[str, Eyes], float]:
+    """Open the stores that answer, and measure how far their clocks are apart."""
+    rows = [TenantRow(tenant.id, resolution.groups.get(tenant.id, UNRESOLVED)) for tenant in register]
+    kept = holds(deployment)
+    eyes: dict[str, Eyes] = {}
+    apart = [timedelta(0)]
+    for entry in deployment.policy.inventory.stores:
+        try:
+            store = deployment.stores[entry.id]
+            clock = store.probe().clock
+            apart.append(clock - deployment.clock.now())
+            eyes[entry.id] = Eyes.on(store, deployment.policy, rows, hold_rows(deployment, entry.id, kept))
+        except Exception as error:  # noqa: BLE001 - whatever one store does, the others are looked at (I27)
+            unanswered.append(Unanswered(entry.id, type(error).__name__))
+    return eyes, (max(apart) - min(apart)).total_seconds()
+
+
+def _stale(eyes: Mapping[str, Eyes]) -> Iterator[str]:
+    for name, one in eyes.items():
+        try:
+            stale = one.stale()
+        except LifecycleError:
+            # A store without mirrors, or that went away since, is not known to be up to date either.
+            stale = True
+        if stale:
+            yield name
+
+
+def _unbound(resolution: Resolution) -> Iterator[Unbound]:
+    counted: dict[tuple[str, str | None, str | None], int] = {}
+    for one in resolution.unresolved:
+        key = (type(one.error).__name__, one.rule, one.dataset)
+        counted[key] = counted.get(key, 0) + (one.tenant is not None)
+    for (error, rule, dataset), number in counted.items():
+        yield Unbound(error, rule, dataset, number)
+
+
+# ---- the executor's word against ours ----
+
+
+def _weighed(deployment: Deployment, seen: Look, previous: Look | None) -> Look:
+    """Add where a run found nothing of what had been due before it, and still is (I25)."""
+    if previous is None:
+        return seen
+    before, now = previous.due(), seen.due()
+    known = {(d.agreement, d.rule, d.idle_at) for d in previous.disagreements}
+    found = []
+    for (agreement, rule), state in slots.every(deployment).items():
+        ended = state.ended_at
+        if state.result != "idle" or state.state != "done" or ended is None or not now.get((agreement, rule)):
+            continue
+        came_before = previous.at < state.begun_at and before.get((agreement, rule), 0) > 0
+        if came_before or (agreement, rule, ended) in known:
+            found.append(Disagreement(agreement, rule, now[agreement, rule], ended))
+    return replace(seen, disagreements=tuple(found))

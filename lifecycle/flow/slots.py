@@ -1,0 +1,239 @@
+"""Slots: whether a rule's turn has come, derived from state and never from a timer (I26).
+
+Time is cut into slots per rule class (`core.schedule`). A slot is claimed in one transaction under the writer's epoch:
+of several processes one claims it, and whoever takes over from a dead one enters the same slot again instead of a
+second one. Slots that passed while nothing ran are counted and made up for by one run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from lifecycle.core.errors import Corrupt, LifecycleError, Refused
+from lifecycle.core.guard import PastRun
+from lifecycle.core.schedule import missed, slot_at, slot_start
+from lifecycle.core.value import Line, Text, Value
+from lifecycle.flow import registers
+from lifecycle.flow.deployment import Deployment
+from lifecycle.ports.state import Transaction
+
+FLEETING = frozenset({"stopped", "not-leader", "stale-epoch"})
+"""Refusals that say nothing about the rule: its turn comes again with the next tick."""
+
+HEALING = frozenset({"clock-spread", "clock-behind", "clock-ahead", "clock-drift", "read-only"})
+"""Refusals that can end without a person: tried again within the slot, further and further apart."""
+
+PARKED_AFTER = 3
+"""Failures in a row after which a rule counts as parked: shown and alarmed, still tried (I27)."""
+
+_FIRST_WAIT = timedelta(minutes=1)
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+class Trouble(Value):
+    """Why a rule's last turn was refused or failed, and what to do; gone with the next turn that ends well."""
+
+    guard: Line
+    message: Text
+    advice: Text
+    since: datetime
+    at: datetime
+    failures: int
+    retry_at: datetime | None = None
+
+    @property
+    def parked(self) -> bool:
+        """Return whether it failed so often that somebody should look."""
+        return self.failures >= PARKED_AFTER
+
+
+class Run(Value):
+    """One past run: how many items it removed, over how many due days."""
+
+    items: int
+    due_days: int
+
+
+class RuleState(Value):
+    """Where a rule's schedule stands. `slot` is the beginning of the last slot that was claimed.
+
+    `succeeded_at`: the end of the last turn after which nothing that may go was left; `missed`: slots that passed
+    without a turn, in all; `history`: the runs by mandate or signature, oldest first.
+    """
+
+    slot: datetime
+    state: Literal["begun", "done"]
+    epoch: int
+    begun_at: datetime
+    ended_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    result: str | None = None
+    missed: int = 0
+    history: tuple[Run, ...] = ()
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A rule whose turn has come: its present slot, how many slots passed before it, whether it is re-entered."""
+
+    agreement: str
+    rule: str
+    slot: datetime
+    number: int
+    missed: int
+    again: bool
+
+
+def read(deployment: Deployment, agreement: str, rule: str) -> RuleState | None:
+    """Return where a rule's schedule stands; None before its first turn."""
+    return registers.load(deployment.state, "rule", RuleState, _name(agreement, rule))
+
+
+def every(deployment: Deployment) -> dict[tuple[str, str], RuleState]:
+    """Return where all rules' schedules stand, by (agreement, rule)."""
+    found: dict[tuple[str, str], RuleState] = {}
+    for name, body in deployment.state.items("rule"):
+        if name.endswith(_SUFFIX):
+            agreement, rule = name.removesuffix(_SUFFIX).split("/", 1)
+            found[agreement, rule] = registers.parse("rule", RuleState, name, body)
+    return found
+
+
+def declared(deployment: Deployment) -> list[tuple[str, str]]:
+    """Return every (agreement, rule) of the documents, whether it binds somebody today or not."""
+    return sorted({(a.amends or a.id, rule.id) for a in deployment.policy.agreements for rule in a.rules})
+
+
+def due(deployment: Deployment, now: datetime) -> list[Due]:
+    """Return the rules whose turn has come, in a stable order. Reads registers only."""
+    known = every(deployment)
+    found = (_due(deployment, key, known.get(key), now) for key in declared(deployment))
+    return [one for one in found if one is not None]
+
+
+def present(deployment: Deployment, agreement: str, rule: str, now: datetime) -> Due:
+    """Return the rule's present slot whether its turn has come or not: for a run that a person asked for."""
+    due_now = _due(deployment, (agreement, rule), read(deployment, agreement, rule), now, asked=True)
+    assert due_now is not None  # noqa: S101 - asked for
+    return due_now
+
+
+def _due(
+    deployment: Deployment, key: tuple[str, str], state: RuleState | None, now: datetime, *, asked: bool = False
+) -> Due | None:
+    agreement, rule = key
+    rule_class = deployment.schedule.class_of(rule)
+    number = slot_at(rule_class, now)
+    start = slot_start(rule_class, number)
+    if state is None:
+        return Due(agreement, rule, start, number, missed=0, again=False)
+    if start > state.slot:
+        return Due(agreement, rule, start, number, missed(slot_at(rule_class, state.slot), number), again=False)
+    retry = state.trouble.retry_at if state.trouble else None
+    waiting = retry is not None and now < retry
+    if asked or (not waiting and (state.state == "begun" or retry is not None)):
+        return Due(agreement, rule, state.slot, number, missed=0, again=True)
+    return None
+
+
+def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
+    """Take a slot and return True; False when another process has taken it since it was found due.
+
+    To be called by the holder of the writer's lock: the transaction refuses a superseded epoch (I20).
+    """
+    with deployment.state.transaction() as tx:
+        found = _read(tx, turn.agreement, turn.rule)
+        if found is not None and found.slot >= turn.slot and not turn.again:
+            return False
+        base = found or RuleState(slot=turn.slot, state="begun", epoch=epoch, begun_at=now)
+        claimed = base.model_copy(
+            update={
+                "slot": turn.slot,
+                "state": "begun",
+                "epoch": epoch,
+                "begun_at": now if found is None or not turn.again else found.begun_at,
+                "missed": base.missed + turn.missed,
+            }
+        )
+        registers.put(tx, "rule", _name(turn.agreement, turn.rule), claimed)
+    return True
+
+
+def ended(deployment: Deployment, turn: Due, now: datetime, result: str, *, run: Run | None = None) -> None:
+    """Note that a turn ended: `result` is its word; only a clean one counts as a success and ends its trouble."""
+    clean = result in {"applied", "idle"}
+    with deployment.state.transaction() as tx:
+        found = _read(tx, turn.agreement, turn.rule)
+        if found is None:
+            raise Corrupt("a rule's slot ended that nobody claimed")
+        history = (*found.history, run)[-deployment.guards.history_runs :] if run else found.history
+        update = {"state": "done", "ended_at": now, "result": result, "history": history}
+        if clean:
+            update |= {"succeeded_at": now, "trouble": None}
+        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+
+
+def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error: LifecycleError) -> None:
+    """Keep why a turn was refused or failed. What can heal is tried again, each time later; the rest next slot."""
+    with deployment.state.transaction() as tx:
+        found = _read(tx, turn.agreement, turn.rule)
+        if found is None:
+            return
+        before = found.trouble
+        count = before.failures + 1 if before else 1
+        guard = error.guard if isinstance(error, Refused) else type(error).__name__.lower()
+        heals = not isinstance(error, Refused) or guard in HEALING
+        trouble = Trouble(
+            guard=guard,
+            message=error.message[:2000],
+            advice=error.advice()[:2000],
+            since=before.since if before else now,
+            at=now,
+            failures=count,
+            retry_at=now + wait(count) if heals else None,
+        )
+        update = {"state": "done", "ended_at": now, "result": result, "trouble": trouble}
+        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+
+
+def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) -> None:
+    """Note in one transaction that these rules bind nobody today: their slots are done."""
+    with deployment.state.transaction() as tx:
+        for turn in turns:
+            found = _read(tx, turn.agreement, turn.rule)
+            base = found or RuleState(slot=turn.slot, state="done", epoch=epoch, begun_at=now)
+            update = {"slot": turn.slot, "state": "done", "ended_at": now, "result": "idle", "trouble": None}
+            registers.put(tx, "rule", _name(turn.agreement, turn.rule), base.model_copy(update=update))
+
+
+def wait(failures: int) -> timedelta:
+    """Return how long to wait after so many failures in a row: a minute, doubled each time, an hour at most."""
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(failures - 1, 10)))
+
+
+def past_runs(state: RuleState | None) -> tuple[PastRun, ...]:
+    """Return a rule's history as the guard reads it."""
+    return tuple(PastRun(run.items, run.due_days) for run in state.history) if state else ()
+
+
+def due_days(state: RuleState | None, now: datetime) -> int:
+    """Return how many days' items a run has to remove: whole days since the last success, at least one."""
+    if state is None or state.succeeded_at is None:
+        return 1
+    return max(1, round((now - state.succeeded_at) / timedelta(days=1)))
+
+
+_SUFFIX = "/slot"
+
+
+def _name(agreement: str, rule: str) -> str:
+    return f"{agreement}/{rule}{_SUFFIX}"
+
+
+def _read(tx: Transaction, agreement: str, rule: str) -> RuleState | None:
+    name = _name(agreement, rule)
+    body = tx.get("rule", name)
+    return None if body is None else registers.parse("rule", RuleState, name, body)
