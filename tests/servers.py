@@ -8,11 +8,13 @@ afterwards. A server that cannot be had is an error that names the package or th
     with postgres_server() as server: ...      # the handle: server.url, server.pid, server.kill9(), server.restart()
     with fresh_database(url) as database_url: ...
     with pgbouncer(url, mode="transaction", pool_size=1) as pooled_url: ...
+    with prometheus({"lifecycle": ["127.0.0.1:9464"]}, rules=text) as url: ...
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import re
@@ -26,17 +28,20 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import urlopen
 
 import psycopg
 from psycopg import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 POSTGRES_VARIABLE = "LIFECYCLE_TEST_POSTGRES_URL"
 POSTGRES_PACKAGE = "postgresql"
 PGBOUNCER_PACKAGE = "pgbouncer"
+PROMETHEUS_PACKAGE = "prometheus"
 START_SECONDS = 60.0
 PORT_ATTEMPTS = 5
 MARKER = ".lifecycle-test-server"
@@ -407,6 +412,78 @@ def _wait_for_pgbouncer(process: subprocess.Popen[bytes], url: str, home: Path) 
                 raise ServerUnavailable(f"PgBouncer did not start; it said:\n{said}") from None
         else:
             return
+
+
+# ---- Prometheus -----------------------------------------------------------------------------------------------------
+
+
+def prometheus_binary(name: str) -> str:
+    """The path of `prometheus` or `promtool`, installed where it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        _install_debian(PROMETHEUS_PACKAGE, None, {})
+        found = shutil.which(name, path="/usr/bin")
+    if found is None:
+        raise ServerUnavailable(f"{PROMETHEUS_PACKAGE} is installed without {name}")
+    return found
+
+
+@contextlib.contextmanager
+def prometheus(targets: Mapping[str, Sequence[str]], *, rules: str = "") -> Iterator[str]:
+    """The address of a real Prometheus: scrapes the jobs' targets and evaluates the rules every second."""
+    binary = prometheus_binary("prometheus")
+    account = _unprivileged("prometheus")
+    home, mark = _private_folder("lifecycle-prom-", account)
+    process = None
+    try:
+        jobs = "".join(
+            f"  - job_name: {job}\n    static_configs: [{{targets: {json.dumps(list(addresses))}}}]\n"
+            for job, addresses in targets.items()
+        )
+        every = "  scrape_interval: 1s\n  scrape_timeout: 1s\n  evaluation_interval: 1s\n"
+        _give(home / "rules.yml", rules or "groups: []", account)
+        _give(
+            home / "prometheus.yml",
+            f"global:\n{every}rule_files: [rules.yml]\nscrape_configs:\n{jobs}",
+            account,
+        )
+        listen = _free_port()
+        log = os.open(home / "log", os.O_WRONLY | os.O_CREAT, 0o600)
+        process = subprocess.Popen(
+            [
+                *_dies_with_us(), binary, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
+                f"--web.listen-address=127.0.0.1:{listen}", "--log.level=warn",
+            ],
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            env=_plain_environment(home),
+            **_as(account),
+        )  # fmt: skip
+        os.close(log)
+        _wait_for_prometheus(process, f"http://127.0.0.1:{listen}", home)
+        yield f"http://127.0.0.1:{listen}"
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait(timeout=START_SECONDS)
+        _remove(home, mark)
+
+
+def _wait_for_prometheus(process: subprocess.Popen[bytes], url: str, home: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urlopen(f"{url}/-/ready", timeout=2):
+                return
+        except (URLError, OSError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+            if process.returncode is not None or time.monotonic() > deadline:
+                said = (home / "log").read_text(errors="replace")[-2000:]
+                raise ServerUnavailable(f"Prometheus did not start; it said:\n{said}") from None
 
 
 # ---- MariaDB follows here: `MARIADB_VARIABLE`, `mariadb_server()`, `mariadb()`; the parts below are shared. ---------

@@ -23,6 +23,8 @@ FALL_BACK = timedelta(seconds=5)
 JUMP_AHEAD = timedelta(hours=50)
 """Two daily runs apart, one of them missed, with the hour of a clock change and an hour of jitter (ADR 8)."""
 DRIFT_SECONDS = 5.0
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No entry of the log can be dated before; a host that lost its clock shows 1970."""
 LEAST_HISTORY = 7
 """Past runs below which a rule has no history to be held against."""
 HISTORY_FACTOR, HISTORY_FLOOR = 3, 1000
@@ -222,6 +224,13 @@ def against_high_water(
     It may not fall behind by more than 5 s, nor jump ahead by more than 50 h unless a second, independent clock agrees
     within 60 s or an operator has signed for it.
     """
+    if _utc(now) < EARLIEST:
+        return Decision(
+            "clock-behind",
+            allowed=False,
+            reason=f"the clock shows a time before {EARLIEST.year}: the host has lost it",
+            advice="Set the clock; the host's battery or its time service has failed.",
+        )
     if high_water is None:
         return Decision("clock-high-water", allowed=True, reason="no earlier time is on record")
     ahead = _utc(now) - _utc(high_water)

@@ -86,7 +86,8 @@ class Service:
             scheduler = self._scheduler(loaded.settings)
             with _signals(self._ask):
                 scheduler.start()
-                loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version, number=server.port)
+                loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version)
+                loaded.duties.report.log.info("http.started", number=server.port)
                 self._notifier.ready(f"standing by, metrics on port {server.port}")
                 self._serve()
                 self._notifier.stopping()

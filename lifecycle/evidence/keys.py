@@ -207,15 +207,25 @@ def check_key_name(name: str) -> None:
         raise Malformed("a key name has 1 to 200 printable characters, without spaces and plus")
 
 
+def is_private(status: os.stat_result) -> bool:
+    """Whether nobody but its owner can touch a file, or root hands it read-only to a group of this process.
+
+    The second is how secrets reach a service that is not root: from the kubelet (`fsGroup`) and from systemd
+    (`LoadCredential`) they come as root's files of mode 0440. A file of our own must not be open to our group.
+    """
+    others = stat.S_IMODE(status.st_mode) & 0o077
+    return not others or (others == 0o040 and status.st_uid == 0 and os.geteuid() != 0)
+
+
 def _read_private(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             # Of the opened file, not of the name: nobody can swap it in between.
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise KeyRefused("the key file is not a regular file")
-            if stat.S_IMODE(mode) & 0o077:
+            if not is_private(status):
                 raise KeyRefused("the key file is open to its group or to the world")
             return file.read(_MAX_KEY_FILE)
     except OSError as error:

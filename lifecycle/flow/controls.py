@@ -144,11 +144,25 @@ def accept_clock(deployment: Deployment, operator: str, key: SigningKey) -> None
 def raise_mark(deployment: Deployment, now: datetime) -> None:
     """Persist the high-water mark of effective time; it never goes back."""
     mark = marked_at(deployment)
-    if mark is None or mark < now:
+    healed = deployment.state.get("setting", _CLOCK_REFUSED) is not None
+    if healed or mark is None or mark < now:
         with deployment.state.transaction() as tx:
-            tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
+            if mark is None or mark < now:
+                tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
+            tx.remove("setting", _CLOCK_REFUSED)
 
 
 def log_refusal(deployment: Deployment, refusal: Refused, *, rule: str | None = None, job: str | None = None) -> None:
-    """Write the guard's refusal into the log."""
-    record(deployment, GuardRefused(guard=refusal.guard, rule=rule, job=job))
+    """Write the guard's refusal into the log; of a clock that stops everything once, until a clock was accepted."""
+    event = GuardRefused(guard=refusal.guard, rule=rule, job=job)
+    if not refusal.guard.startswith("clock-") or rule is not None or job is not None:
+        record(deployment, event)
+        return
+    with deployment.state.transaction() as tx:
+        if tx.get("setting", _CLOCK_REFUSED) != refusal.guard.encode():
+            tx.put("setting", _CLOCK_REFUSED, refusal.guard.encode())
+            write(deployment, tx, event)
+
+
+_CLOCK_REFUSED = "clock-refused"
+"""The register's name of the guard that stopped everything since a clock was last accepted: asked every few seconds."""

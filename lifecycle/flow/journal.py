@@ -15,6 +15,7 @@ from lifecycle.core.events import (
     RunSummary,
     fields_of,
 )
+from lifecycle.core.guard import EARLIEST
 from lifecycle.core.job import Job, fold
 from lifecycle.evidence import merkle
 from lifecycle.evidence.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -25,8 +26,11 @@ from lifecycle.ports.state import Transaction
 
 
 def write(deployment: Deployment, tx: Transaction, event: Event) -> int:
-    """Append an event within a transaction and return its index; durable once the transaction ends."""
-    return tx.append({**fields_of(event), "at": instant(deployment.clock.now())})
+    """Append an event within a transaction and return its index; durable once the transaction ends.
+
+    It is dated by our clock; one that is lost and shows 1970 must not keep a refusal, or a stop, out of the log.
+    """
+    return tx.append({**fields_of(event), "at": instant(max(deployment.clock.now(), EARLIEST))})
 
 
 def record(deployment: Deployment, *events: Event) -> list[int]:

@@ -31,7 +31,7 @@ from lifecycle.flow.plans import freeze
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.relations import children_of, may_remain
 from lifecycle.flow.scopes import deadline, obligations_on, tenants
-from lifecycle.flow.weighing import second_opinion
+from lifecycle.flow.weighing import second_opinions
 from lifecycle.flow.withholding import of_rule, of_tenant
 from lifecycle.ports.store import Going
 
@@ -84,8 +84,7 @@ def plan_rule(
     mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
     steps = _steps(deployment, drafts, now)
     if not any(step.expected for step in steps):
-        for step in steps:
-            second_opinion(deployment, step)
+        second_opinions(deployment, steps)
         return None
     versions = tuple(sorted({version for o in mine for version in o.versions}))
     plan = _plan(deployment, steps, now, kind="rule", author=author, agreement=agreement, versions=versions, rule=rule)

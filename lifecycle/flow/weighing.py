@@ -23,6 +23,7 @@ from lifecycle.flow.binding import bind
 from lifecycle.flow.controls import log_refusal
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint
+from lifecycle.ports.store import Ask
 
 LOOKS = 3
 """How often two counts are taken again before a difference counts: the application writes between them."""
@@ -50,7 +51,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
     groups = _by_dataset(plan)
     # All rows before the due ones: rows inserted in between then excuse, they never accuse.
     rows = {dataset: _rows(deployment, steps) for dataset, steps in groups.items()}
-    seen = {step.id: second_opinion(deployment, step) for step in plan.steps}
+    seen = second_opinions(deployment, plan.steps)
     weights = {
         dataset: asdict(Weight(rows[dataset], sum(_due(deployment, step, seen[step.id]) for step in steps), holds))
         for dataset, steps in groups.items()
@@ -91,18 +92,29 @@ def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
     return found
 
 
-def second_opinion(deployment: Deployment, step: Step) -> int:
-    """Return how many items fresh eyes find due for a step.
+def second_opinions(deployment: Deployment, steps: Iterable[Step]) -> dict[str, int]:
+    """Return how many items fresh eyes find due for each step.
 
-    Raises Refused (guard `second-opinion`) unless the executor's count agrees (I25).
+    Raises Refused (guard `second-opinion`) unless the executor's counts agree (I25).
     """
+    by_store: dict[str, list[Step]] = {}
+    for step in steps:
+        by_store.setdefault(step.store, []).append(step)
+    found: dict[str, int] = {}
+    for name, mine in by_store.items():
+        with deployment.stores[name].looking() as ask:
+            found |= {step.id: _second_opinion(deployment, step, ask) for step in mine}
+    return found
+
+
+def _second_opinion(deployment: Deployment, step: Step, ask: Ask) -> int:
     store, bound = deployment.stores[step.store], bind(deployment, step.selection)
-    fresh, counted = store.residue(bound).items, 0
+    fresh, counted = ask(bound).items, 0
     for _ in range(LOOKS):
         counted = store.count(bound).items
         if counted == fresh:
             return fresh
-        earlier, fresh = fresh, store.residue(bound).items
+        earlier, fresh = fresh, ask(bound).items
         if min(earlier, fresh) <= counted <= max(earlier, fresh):
             return fresh
     raise Refused(

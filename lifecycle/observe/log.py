@@ -75,7 +75,9 @@ def log_entry(log: Log, entry: Mapping[str, Any], index: int) -> None:
     log.log(_LEVELS[level], kind, index=index, **shown)
 
 
-_BOOKKEEPING: Final = frozenset({"v", "seq", "prev", "at", "type", "signature", "public_key", "reference_digest"})
+_BOOKKEEPING: Final = frozenset(
+    {"v", "seq", "prev", "at", "type", "signature", "public_key", "reference_digest", "verifier"}
+)
 
 
 class _Filter:

@@ -175,9 +175,13 @@ class Metrics:
 
     # ---- what a batch or the process knows ----
 
-    def batch_took(self, job: str, step: str, seconds: float) -> None:
-        """Record how long a batch took; entries have whole seconds only."""
-        self._series.seconds.labels(self._plans.of_job(job).steps.get(step, NOWHERE).store).observe(seconds)
+    def batch_took(self, job: str, step: str, seconds: float, *, store: str | None = None) -> None:
+        """Record how long a batch took; entries have whole seconds only.
+
+        `store`: for callers who know it; else the fold must have seen the job's plan, or it counts under `other`.
+        """
+        known = self._plans.of_job(job).steps.get(step, NOWHERE).store if store is None else self._plans.store(store)
+        self._series.seconds.labels(known).observe(seconds)
 
     def bytes_exported(self, size: int) -> None:
         """Count the bytes of an export (`Manifest.size()`)."""

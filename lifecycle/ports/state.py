@@ -95,6 +95,9 @@ class State(Protocol):
         lost a few seconds after it was stopped or cut off.
         """
 
+    def raise_epoch(self, least: int) -> int:
+        """Let the next epoch be higher than `least`, and return the present one: after a restore, for the fences."""
+
     def second_clock(self) -> datetime | None:
         """Return the present as the state's server has it, aware; None where the state has no clock of its own."""
 

@@ -244,6 +244,13 @@ class Rows:
     rows: Iterator[Sequence[object]]
 
 
+class Ask(Protocol):
+    """One question of a look: what `Store.residue` answers."""
+
+    def __call__(self, bound: Bound, register: Register | None = None) -> Residue:
+        """Count again; a question that fails raises as `Store.residue` does and leaves the next one unharmed."""
+
+
 Going = Mapping[str, Sequence[Bound]]
 """Selections whose rows will have gone, by dataset."""
 
@@ -349,6 +356,9 @@ class Store(Protocol):
         With a `register` its tenants and holds count and the mirrors are not read: a stale mirror hides nothing, and
         the target need not be prepared.
         """
+
+    def looking(self) -> AbstractContextManager[Ask]:
+        """Ask many such questions over one connection of their own, and one catalogue read when the look begins."""
 
     def population(self, dataset: str) -> int:
         """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`."""

@@ -48,7 +48,8 @@ def check(reader: Reader, batches: Collection[str] = ()) -> Checked:
         walk.take(page, _nodes(reader, page[0].entry_index, page[-1].entry_index))
     with reader() as connection:
         nodes = connection.execute(select(func.count()).select_from(log_node)).scalar_one()
-        kinds = dict(connection.execute(select(record.c.kind, func.count()).group_by(record.c.kind)).tuples().all())
+        counts = connection.execute(select(record.c.kind, func.count()).group_by(record.c.kind))
+        kinds: dict[str, int] = {row[0]: row[1] for row in counts}
     if nodes != walk.nodes:
         raise Corrupt(f"the log's tree has {nodes} nodes, its entries make {walk.nodes}")
     if unknown := sorted(set(kinds) - KINDS):

@@ -1,9 +1,9 @@
 """A state as one file that any database of ours can be filled from: for backups, and for moving between databases.
 
-Lines of `KIND JSON`, in UTF-8: `state` (format, schema, size, root), one `entry` per log entry with its exact bytes, one
-`record` per register, and `end` (counts, and the SHA-256 of everything before it). What the tree proves is proven again
-on the way in; the digest finds accidents in the registers. The format says what the state means, not how a schema
-stores it: a migration that changes the meaning makes a new format and still reads this one.
+Lines of `KIND JSON`, in UTF-8: `state` (format, schema, size, root), one `entry` per log entry with its exact bytes,
+one `record` per register, and `end` (counts, and the SHA-256 of everything before it). What the tree proves is proven
+again on the way in; the digest finds accidents in the registers. The format says what the state means, not how a
+schema stores it: a migration that changes the meaning makes a new format and still reads this one.
 
 A dump holds what the state holds (ids of tenants, plans, sealed keys): keep it as private and as long as the state.
 """
@@ -61,7 +61,7 @@ def backup(state: SqlState, path: Path) -> Dumped:
         raise Refused("the file is there already", guard="already-there", advice="Write each backup into a new file.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with translated(), state.snapshot() as reader, temporary.open("xb", opener=_private) as stream:
+        with translated(), state.snapshot() as reader, _new(temporary) as stream:
             _write(reader, stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -217,8 +217,8 @@ def _broken(what: str) -> Corrupt:
     )
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+def _new(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _sync(folder: Path) -> None:

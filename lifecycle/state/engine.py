@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +35,7 @@ _PRAGMAS: Final = (
 _SETTINGS: Final = (
     f"SET lock_timeout = {WAIT_MS}",
     # A writer that was stopped half-way gives way before the next one stops waiting for it.
-    "SET idle_in_transaction_session_timeout = 5000",
+    f"SET idle_in_transaction_session_timeout = {WAIT_MS - 2_000}",
     "SET TIME ZONE 'UTC'",
     # An intent that the server may forget is none (I17). Stricter settings of the server stay.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
@@ -106,34 +109,30 @@ def connect(url: URL) -> Engine:
 def make_private(path: Path, *, create: bool) -> None:
     """Create the file as 0600, or take away what others may do with it. Its WAL inherits the mode.
 
+    A file that is there is never opened here: POSIX takes *all* locks of a process on a file away when it closes any
+    descriptor of it, those of SQLite's other connections in this process included.
+
     Raises:
-        OSError: the file cannot be made, opened or changed, or is a link.
+        OSError: the file cannot be made or changed, or is a link.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags | os.O_CREAT if create else flags, 0o600)
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    if create:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.ELOOP, "not a regular file")
+    if found.st_mode & 0o077:
+        path.chmod(0o600)
 
 
 def is_torn(path: Path) -> bool:
-    """Whether a SQLite file is shorter than its own header says (file format, section 1.3: offsets 16 and 28).
+    """Whether a SQLite file is too short to have a header (file format, section 1.3: 100 bytes).
 
-    SQLite itself notices a missing page when it needs it. While the WAL holds pages the file may be behind its header.
+    SQLite itself refuses a file that is shorter than its header says, at the first read. While the WAL holds pages the
+    file may be empty. By size alone: see `make_private`.
     """
     wal = path.with_name(path.name + "-wal")
-    if wal.exists() and wal.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        header = file.read(100)
-        if len(header) < 100:
-            return True
-        page = int.from_bytes(header[16:18], "big")
-        pages = int.from_bytes(header[28:32], "big")
-        # A page size of 65536 does not fit its two bytes and is written as 1.
-        return os.fstat(file.fileno()).st_size < pages * (65_536 if page == 1 else page)
+    return path.stat().st_size < 100 and not (wal.exists() and wal.stat().st_size)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -114,7 +114,7 @@ def require_readable(connection: Connection | Engine, *, head: str = HEAD) -> No
         raise Refused(
             f"the state has schema {found}, this version needs {head}",
             guard="state-schema",
-            advice="Back the state up with `lifecycle db backup`, then run `lifecycle db upgrade`.",
+            advice="Back the state up with the version that wrote it, then run `lifecycle db upgrade` with this one.",
         )
     if found > head and not _allows(connection, head):
         raise Refused(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets as random
-import stat
 from pathlib import Path
 
 from lifecycle.core.errors import InvalidDocument
 from lifecycle.evidence.errors import EvidenceError
-from lifecycle.evidence.keys import SigningKey
+from lifecycle.evidence.keys import SigningKey, is_private
 from lifecycle.flow.deployment import Keys
 
 SIGNING = ("log", "certificate")
@@ -68,7 +67,7 @@ def _read(path: Path) -> bytes:
         raise InvalidDocument(msg, advice="Restore the keys from their backup.") from None
     with os.fdopen(descriptor, "rb") as stream:
         content = stream.read(BYTES + 1)
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 or len(content) != BYTES:
+        if not is_private(os.fstat(descriptor)) or len(content) != BYTES:
             msg = f"the key {path.name} is damaged or readable by others"
             raise InvalidDocument(msg, advice=f"chmod 600 {path.name}, or restore it from its backup.")
         return content

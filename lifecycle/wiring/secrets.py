@@ -9,6 +9,7 @@ from pathlib import Path
 from lifecycle.core.errors import InvalidDocument
 from lifecycle.core.inventory import Secret
 from lifecycle.core.settings import Address
+from lifecycle.evidence.keys import is_private
 
 MOST_BYTES = 16 * 1024
 
@@ -34,8 +35,8 @@ def _file(path: Path, what: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode) or mode & 0o077:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not is_private(status):
                 msg = f"{what}: the file is no regular file of mode 0600"
                 raise InvalidDocument(msg, advice=f"chmod 600 {path.name}")
             return stream.read(MOST_BYTES + 1).decode()

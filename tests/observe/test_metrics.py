@@ -202,6 +202,10 @@ def test_scan_sets_gauges(metrics):
     assert value(metrics, "bytes_exported_total") == 100
     assert value(metrics, "objects_deleted_total", rule="logs", store="main") == 7
     assert value(metrics, "batch_seconds_bucket", store="main", le="0.35") == 1
+    metrics.batch_took("j-" + "0b" * 12, "s001", 0.3, store="archive")
+    assert value(metrics, "batch_seconds_count", store="archive") == 1, (
+        "whoever knows the store need not wait for the fold"
+    )
     metrics.set_next_deadline("logs", None)
     assert math.isnan(value(metrics, "rule_next_deadline_timestamp_seconds", rule="logs"))
 

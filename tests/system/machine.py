@@ -123,7 +123,7 @@ class Machine:
                 numbers = next(line.split()[1:] for line in status.read_text().splitlines() if line.startswith("NSpid"))
                 if len(numbers) > 1 and int(numbers[-1]) == inside and self._ours(status.parent):
                     return int(numbers[0])
-        raise Unavailable(f"process {inside} of the machine is not there")
+        raise LookupError(f"process {inside} of the machine is not there")
 
     def _ours(self, process: Path) -> bool:
         return os.readlink(process / "ns" / "pid") == os.readlink(f"/proc/{self._first}/ns/pid")
@@ -138,17 +138,21 @@ class Machine:
                 with suppress(OSError):
                     if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                         return child
-            time.sleep(0.05)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
         raise Unavailable(f"the container did not start:\n{self.console()[-3000:]}")
 
     def _wait_until_up(self) -> None:
+        process = self._process
+        assert process is not None
         deadline = time.monotonic() + BOOT_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and process.poll() is None:
             # Before its bus socket is there, systemctl fails at once.
             state = self.run("systemctl", "is-system-running", "--wait", code=None, seconds=BOOT_SECONDS).out.strip()
             if state in {"running", "degraded"}:
                 return
-            time.sleep(0.1)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
         raise Unavailable(f"systemd did not come up:\n{self.console()[-3000:]}")
 
 

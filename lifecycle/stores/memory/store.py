@@ -25,6 +25,7 @@ from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import (
     NOTHING_GOES,
+    Ask,
     Batch,
     Catalogue,
     Column,
@@ -448,6 +449,11 @@ class MemoryStore:
         dataset = self._dataset(bound.selection.dataset)
         orphans = sum(self._orphans(d, dataset) for d in self._datasets.values() if d.tenant.path)
         return Residue(len(rows), orphans, self._oldest(bound, rows), self.oddities(dataset.id, bound))
+
+    @contextmanager
+    def looking(self) -> Iterator[Ask]:
+        """Look again and again."""
+        yield self.residue
 
     def _with(self, register: Register) -> MemoryStore:
         """Return a handle on the same tables whose mirrors are this register."""

@@ -21,6 +21,7 @@ from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import (
     NOTHING_GOES,
+    Ask,
     Batch,
     Catalogue,
     Counted,
@@ -302,12 +303,32 @@ class SqlStore:
             self._fence(connection)
             return registers.mirrored(connection, self.dialect.ours)
 
-    @translated
     def residue(self, bound: Bound, register: Register | None = None) -> Residue:
         """Look again, on a connection made for this look."""
-        with self._fresh() as (connection, world):
-            mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+        with self.looking() as ask:
+            return ask(bound, register)
+
+    @contextmanager
+    def looking(self) -> Iterator[Ask]:
+        """Look again and again, on a connection made for these looks; each sees what is committed when it begins."""
+        problem: LifecycleError | None = None
+        try:
+            with self._fresh() as (connection, world):
+                yield lambda bound, register=None: self._ask(connection, world, bound, register)
+        except self.errors as error:
+            problem = self.problem(error)
+        if problem is not None:
+            raise problem
+
+    @translated
+    def _ask(self, connection: Connection, world: World, bound: Bound, register: Register | None) -> Residue:
+        mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+        try:
             return residue.look(connection, mirrors, world, bound)
+        finally:
+            # Neither a snapshot nor a failed transaction is left for the next question.
+            with contextlib.suppress(*self.errors):
+                connection.rollback()
 
     @translated
     def population(self, dataset: str) -> int:
