@@ -48,5 +48,6 @@ def command(session: Session, plan_hash: str, by: str, key: Path, mandate: bool,
     page = Page().line(f"Signed by {', '.join(signed.operators)}: {len(signed.operators)} of {signed.needed}.", "good")
     if granted:
         page.line(f"Mandate {granted.id}: at most {granted.most_items:,} rows a run, until {granted.expires_on}.")
-    page.line(f"To carry out: lifecycle apply {words.short(full)}" if signed.enough else "Another operator must sign.")
+    carried = f"To carry out: lifecycle apply {words.short(full)}; the service's next tick does it otherwise."
+    page.line(carried if signed.enough else "Another operator must sign.")
     session.show(document, page)

@@ -15,7 +15,9 @@ from lifecycle.cli.session import Session, pass_session, verb
 
 if TYPE_CHECKING:
     from lifecycle.flow.offboard import Offboarding
+    from lifecycle.flow.pending import Marker
     from lifecycle.flow.reporting import Status
+    from lifecycle.flow.slots import RuleState, Trouble
 
 GONE = frozenset({"deleted", "remainder", "closed"})
 
@@ -63,6 +65,9 @@ def _answer(found: Status, late: list[str]) -> tuple[str, str, Style]:
 def _deadlines(page: Page, found: Status, today: date) -> None:
     if found.scanned is not None:
         page.line("Rules", "head").table(scan.HEADERS, scan.rows(found.scanned), empty="no rule binds a dataset today")
+    turns = [_turn(name, state) for name, state in found.turns.items() if state.succeeded_at or state.result != "idle"]
+    if turns:
+        page.line("Turns", "head").table(("rule", "last turn", "result", "last success", "missed", "trouble"), turns)
     open_ = [ending for ending in found.ending if ending.tenant.state != "closed"]
     if open_:
         headers = ("tenant", "state", "window to", "deleted from", "gone before")
@@ -73,6 +78,14 @@ def _deadlines(page: Page, found: Status, today: date) -> None:
         columns = ("mandate", "rule", "most rows", "expires")
         granted = [(m.id, f"{m.agreement}/{m.rule}", m.most_items, m.expires_on) for m in mandates]
         page.line("Mandates", "head").table(columns, granted)
+
+
+def _turn(name: tuple[str, str], state: RuleState) -> tuple[object, ...]:
+    trouble = state.trouble
+    shown = f"{trouble.guard}, {trouble.failures} in a row" if trouble else None
+    result = "under way" if state.state == "begun" else state.result
+    success = words.moment(state.succeeded_at) if state.succeeded_at else None
+    return "/".join(name), words.moment(state.begun_at), result, success, state.missed, shown
 
 
 def _ending(ending: Offboarding) -> tuple[object, ...]:
@@ -86,6 +99,15 @@ def _remarks(found: Status, today: date) -> Iterator[str]:
         yield f"{words.count(found.open_batches, 'batch')} with an unknown outcome; `lifecycle run` reads the receipts"
     if found.coverage_gaps:
         yield f"{words.count(found.coverage_gaps, 'coverage gap')}; `lifecycle coverage` shows them"
+    for (agreement, rule), state in found.turns.items():
+        if (trouble := state.trouble) is not None:
+            parked = "is parked" if trouble.parked else "did not run"
+            yield f"{agreement}/{rule} {parked} since {words.moment(trouble.since)} ({trouble.guard}): {_why(trouble)}"
+    for due in found.missed:
+        yield f"{due.agreement}/{due.rule} has missed {words.count(due.missed, 'turn')}: does the service run?"
+    for one in found.waiting:
+        if one.marker.message:
+            yield f"plan {words.short(one.plan_hash)} waits ({one.marker.guard}): {_why(one.marker)}"
     for mandate in found.mandates:
         if mandate.expires_soon(today):
             yield f"mandate {mandate.id} ends on {mandate.expires_on}; `lifecycle mandate renew {mandate.id}`"
@@ -95,6 +117,10 @@ def _remarks(found: Status, today: date) -> Iterator[str]:
         bound = {(f.obligation.agreement, f.obligation.rule) for f in found.scanned.findings}
         for agreement, rule in sorted(bound - covered):
             yield f"{agreement}/{rule} only observes: no mandate; `lifecycle plan {rule}`, then approve it"
+
+
+def _why(trouble: Trouble | Marker) -> str:
+    return f"{trouble.message}; {trouble.advice}"
 
 
 def _registers(found: Status) -> str:
@@ -127,4 +153,10 @@ def _document(found: Status, answer: str, late: list[str]) -> dict[str, Any]:
         "coverage_gaps": found.coverage_gaps,
         "log_size": found.log_size,
         "certificates": found.certificates,
+        "turns": [
+            {"agreement": agreement, "rule": rule, **state.model_dump(mode="json", exclude={"history"})}
+            for (agreement, rule), state in found.turns.items()
+        ],
+        "missed": [{"agreement": due.agreement, "rule": due.rule, "turns": due.missed} for due in found.missed],
+        "waiting": [{"plan": one.plan_hash, **one.marker.model_dump(mode="json")} for one in found.waiting],
     }  # fmt: skip

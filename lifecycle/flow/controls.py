@@ -104,18 +104,25 @@ class DriftGuard:
         """Begin to watch."""
         self._since = anchor(deployment)
         self._signed = deployment.state.get("setting", "clock-accepted")
+        self._refused = False
 
     def check(self, deployment: Deployment) -> None:
-        """To be called between runs. Raises Refused (guard `clock-drift`) until somebody vouches for the clock."""
+        """To be called between runs. Raises Refused (guard `clock-drift`), which is logged, until somebody vouches."""
         signed = deployment.state.get("setting", "clock-accepted")
         present = anchor(deployment)
-        held = self._since.held(present.wall, present.monotonic)
-        if not held.allowed:
+        try:
+            self._since.held(present.wall, present.monotonic).require()
+        except Refused as refusal:
             if signed == self._signed and not _confirmed(deployment, present.wall):
-                held.require()
+                self._refused = True
+                log_refusal(deployment, refusal)
+                raise
             self._since = present
         # A signature from before the clock was set says nothing about what it was set to.
         self._signed = signed
+        if self._refused:
+            self._refused = False
+            _forget_refusal(deployment)
 
 
 def _confirmed(deployment: Deployment, wall: datetime) -> bool:
@@ -144,16 +151,14 @@ def accept_clock(deployment: Deployment, operator: str, key: SigningKey) -> None
 def raise_mark(deployment: Deployment, now: datetime) -> None:
     """Persist the high-water mark of effective time; it never goes back."""
     mark = marked_at(deployment)
-    healed = deployment.state.get("setting", _CLOCK_REFUSED) is not None
-    if healed or mark is None or mark < now:
+    if mark is None or mark < now:
         with deployment.state.transaction() as tx:
-            if mark is None or mark < now:
-                tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
-            tx.remove("setting", _CLOCK_REFUSED)
+            tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
+    _forget_refusal(deployment)
 
 
 def log_refusal(deployment: Deployment, refusal: Refused, *, rule: str | None = None, job: str | None = None) -> None:
-    """Write the guard's refusal into the log; of a clock that stops everything once, until a clock was accepted."""
+    """Write the guard's refusal into the log; of a clock that stops everything only once, until it is right again."""
     event = GuardRefused(guard=refusal.guard, rule=rule, job=job)
     if not refusal.guard.startswith("clock-") or rule is not None or job is not None:
         record(deployment, event)
@@ -164,5 +169,12 @@ def log_refusal(deployment: Deployment, refusal: Refused, *, rule: str | None = 
             write(deployment, tx, event)
 
 
+def _forget_refusal(deployment: Deployment) -> None:
+    """Note that the clocks are right again: the next refusal is another one."""
+    if deployment.state.get("setting", _CLOCK_REFUSED) is not None:
+        with deployment.state.transaction() as tx:
+            tx.remove("setting", _CLOCK_REFUSED)
+
+
 _CLOCK_REFUSED = "clock-refused"
-"""The register's name of the guard that stopped everything since a clock was last accepted: asked every few seconds."""
+"""The register's name of the guard that stopped everything: a tick asks every few seconds, the log is told once."""

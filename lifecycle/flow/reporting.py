@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.tenant import Tenant
-from lifecycle.flow import offboard, registers
+from lifecycle.flow import offboard, pending, registers, slots
 from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.coverage import gaps
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.intents import Intent
 from lifecycle.flow.mirror import holds
 from lifecycle.flow.offboard import Offboarding
+from lifecycle.flow.pending import Pending
 from lifecycle.flow.scan import Scanned, scan
 from lifecycle.flow.scopes import tenants
+from lifecycle.flow.slots import Due, RuleState
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One screen of facts. `stopped` and `scan_refused` are reasons in words, or None."""
+    """One screen of facts. `stopped` and `scan_refused` are reasons in words, or None.
+
+    `turns`: where each (agreement, rule) stands in its schedule; `missed`: slots that passed since without a turn;
+    `waiting`: plans that are authorised and not finished.
+    """
 
     deployment: str
     stopped: str | None
@@ -36,6 +42,9 @@ class Status:
     coverage_gaps: int
     log_size: int
     certificates: int
+    turns: Mapping[tuple[str, str], RuleState]
+    missed: tuple[Due, ...]
+    waiting: tuple[Pending, ...]
 
 
 def status(deployment: Deployment) -> Status:
@@ -64,7 +73,19 @@ def status(deployment: Deployment) -> Status:
         coverage_gaps=_gaps(deployment),
         log_size=deployment.state.size(),
         certificates=sum(1 for _ in deployment.state.items("certificate")),
+        turns=slots.every(deployment),
+        missed=tuple(_missed(deployment)),
+        waiting=tuple(pending.pending(deployment)),
     )
+
+
+def _missed(deployment: Deployment) -> Iterator[Due]:
+    """Yield the rules with slots that passed without a turn; not those whose last turn found that they bind nobody."""
+    known = slots.every(deployment)
+    for due in slots.due(deployment, deployment.clock.now()):
+        state = known.get((due.agreement, due.rule))
+        if due.missed and state is not None and (state.succeeded_at is not None or state.result != "idle"):
+            yield due
 
 
 def _ending(deployment: Deployment, register: list[Tenant]) -> Iterator[Offboarding]:

@@ -1,7 +1,7 @@
-"""As much of Kubernetes' API as helm needs to install, upgrade, roll back and uninstall: objects that are kept and watched.
+"""As much of Kubernetes' API as helm needs to install, upgrade, roll back and uninstall: objects kept and watched.
 
-Nothing runs here and nothing is checked beyond names: a Job is complete once it was made, or failed where the test says so.
-What a test reads is the order in which helm made, changed and removed objects.
+Nothing runs here and nothing is checked beyond names: a Job is complete once it was made, or failed where the test says
+so. What a test reads is the order in which helm made, changed and removed objects.
 """
 
 from __future__ import annotations
@@ -89,90 +89,108 @@ class Cluster:
         ]
 
 
-def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query)
-            path = parts.path.rstrip("/")
-            if (found := _discovery(path)) is not None:
-                self._answer(200, found)
-            elif path in cluster.objects:
-                self._answer(200, cluster.objects[path])
-            elif "watch" in query:
-                self._watch(path, query)
-            elif (kind := _collection(path)) is not None:
-                things = cluster.below(path, query)
-                group = path.removeprefix("/apis/").removeprefix("/api/").split("/namespaces")[0]
-                meta = {"resourceVersion": str(cluster.version)}
-                self._answer(200, {"kind": f"{kind}List", "apiVersion": group, "metadata": meta, "items": things})
-            else:
-                self._absent(path)
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def do_POST(self) -> None:
-            thing = self._body()
-            path = f"{urlsplit(self.path).path}/{thing['metadata']['name']}"
-            if path in cluster.objects:
-                self._answer(409, _status(409, "AlreadyExists"))
-            else:
-                self._answer(201, cluster.put(path, thing))
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.cluster = cluster
 
-        def do_PATCH(self) -> None:
-            path, thing = urlsplit(self.path).path, self._body()
-            self._answer(200, cluster.put(path, thing))
 
-        def do_PUT(self) -> None:
-            self._answer(200, cluster.put(urlsplit(self.path).path, self._body()))
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
 
-        def do_DELETE(self) -> None:
-            self._body()
-            path = urlsplit(self.path).path
-            if cluster.remove(path) is None:
-                self._absent(path)
-            else:
-                self._answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        path = parts.path.rstrip("/")
+        if (found := _discovery(path)) is not None:
+            self._answer(200, found)
+        elif path in self.server.cluster.objects:
+            self._answer(200, self.server.cluster.objects[path])
+        elif "watch" in query:
+            self._watch(path, query)
+        elif (kind := _collection(path)) is not None:
+            things = self.server.cluster.below(path, query)
+            group = path.removeprefix("/apis/").removeprefix("/api/").split("/namespaces")[0]
+            meta = {"resourceVersion": str(self.server.cluster.version)}
+            self._answer(200, {"kind": f"{kind}List", "apiVersion": group, "metadata": meta, "items": things})
+        else:
+            self._absent(path)
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+    def do_POST(self) -> None:
+        thing = self._body()
+        path = f"{urlsplit(self.path).path}/{thing['metadata']['name']}"
+        if path in self.server.cluster.objects:
+            self._answer(409, _status(409, "AlreadyExists"))
+        else:
+            self._answer(201, self.server.cluster.put(path, thing))
 
-        def _watch(self, path: str, query: dict[str, list[str]]) -> None:
-            """Tell of each object that is there or comes, for a second; helm asks again."""
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            told: dict[str, Any] = {}
-            for _ in range(4):
-                with cluster.changed:
-                    now = {o["metadata"]["name"]: o for o in cluster.below(path, query)}
-                    events = [("ADDED" if n not in told else "MODIFIED", o) for n, o in now.items() if told.get(n) != o]
-                    events += [("DELETED", o) for n, o in told.items() if n not in now]
-                    told = dict(now)
-                    for kind, thing in events:
-                        self.wfile.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
-                    self.wfile.flush()
-                    cluster.changed.wait(0.25)
+    def do_PATCH(self) -> None:
+        path, thing = urlsplit(self.path).path, self._body()
+        self._answer(200, self.server.cluster.put(path, thing))
 
-        def _body(self) -> dict[str, Any]:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            return dict(json.loads(content)) if content else {}
+    def do_PUT(self) -> None:
+        self._answer(200, self.server.cluster.put(urlsplit(self.path).path, self._body()))
 
-        def _absent(self, path: str) -> None:
-            self._answer(404, _status(404, "NotFound", f"{path} not found"))
+    def do_DELETE(self) -> None:
+        self._body()
+        path = urlsplit(self.path).path
+        if self.server.cluster.remove(path) is None:
+            self._absent(path)
+        else:
+            self._answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
-        def _answer(self, code: int, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
 
-    return Handler
+    def _watch(self, path: str, query: dict[str, list[str]]) -> None:
+        """Tell of each object that is there or comes, for a second; helm asks again."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        told: dict[str, Any] = {}
+        begun = "sendInitialEvents" in query
+        for _ in range(4):
+            with self.server.cluster.changed:
+                now = {o["metadata"]["name"]: o for o in self.server.cluster.below(path, query)}
+                events = [("ADDED" if n not in told else "MODIFIED", o) for n, o in now.items() if told.get(n) != o]
+                events += [("DELETED", o) for n, o in told.items() if n not in now]
+                told = dict(now)
+                if begun:
+                    events.append(("BOOKMARK", _bookmark(path, self.server.cluster.version)))
+                    begun = False
+                for kind, thing in events:
+                    self.wfile.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
+                self.wfile.flush()
+                self.server.cluster.changed.wait(0.25)
+
+    def _body(self) -> dict[str, Any]:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return dict(json.loads(content)) if content else {}
+
+    def _absent(self, path: str) -> None:
+        self._answer(404, _status(404, "NotFound", f"{path} not found"))
+
+    def _answer(self, code: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def _status(code: int, reason: str, message: str = "") -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
             "message": message or reason}  # fmt: skip
+
+
+def _bookmark(path: str, version: int) -> dict[str, Any]:
+    """The mark after what was there when a watch began."""
+    group = path.removeprefix("/apis/").removeprefix("/api/").split("/namespaces")[0]
+    marks = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
+    return {"apiVersion": group, "kind": _collection(path), "metadata": marks}
 
 
 def _discovery(path: str) -> dict[str, Any] | None:
@@ -232,8 +250,7 @@ def _collection(path: str) -> str | None:
 def cluster(folder: Path) -> Iterator[tuple[Cluster, Path]]:
     """An empty cluster, and the file that leads helm there."""
     made = Cluster()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
-    server.daemon_threads = True
+    server = _Server(made)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     config = folder / "kubeconfig"

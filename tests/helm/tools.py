@@ -69,13 +69,12 @@ class Tools:
     helm: Path
     packages: Path
 
-    def run(self, *arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run helm with nothing of this machine's own configuration, and without a cluster."""
+    def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run helm with nothing of this machine's own configuration; without a cluster, unless KUBECONFIG names one."""
         home = self.packages.parent / "home"
-        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "KUBECONFIG": os.devnull}
-        return subprocess.run(
-            [self.helm, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=folder
-        )
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "KUBECONFIG": os.devnull} | environment
+        command = [self.helm, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
     def template(self, values: dict[str, Any], *options: str, chart: Path = CHART, release: str = "r") -> Rendered:
         """Render the chart with these values on top of its own."""

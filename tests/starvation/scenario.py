@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lifecycle.ports.clock import SystemClock
-from tests.starvation.site import Site, alive, built, healthy, until
+from tests.starvation.site import ROWS, Site, alive, built, healthy, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ class Scenario:
     `known`: the fault blinds the verifier too; it has seen the rows before, and their ceiling passes during the fault.
     `rows_first`: the rows are committed right after a turn, and the fault comes before the next one.
     `alarm`: the alert that must fire. `heals`: the daemon goes on by itself once the fault is over.
+    `grants`: `prepare` sees to the mandate.
     """
 
     name: ClassVar[str]
@@ -36,9 +37,11 @@ class Scenario:
     rows_first: ClassVar[bool] = False
     role: ClassVar[bool] = False
     proxied: ClassVar[bool] = False
+    own_server: ClassVar[bool] = False
     heals: ClassVar[bool] = True
     settings: ClassVar[str] = ""
     most_items: ClassVar[int | None] = None
+    grants: ClassVar[bool] = False
 
     @classmethod
     def sentence(cls) -> str:
@@ -69,7 +72,7 @@ class Scenario:
 
     def bitten(self, site: Site) -> bool:
         """Tell whether the worker has deleted none of the rows."""
-        return site.left() > 0
+        return site.left() == ROWS
 
     def told(self, site: Site) -> str:
         """Return why the rule's last turn did nothing, as the log has it."""

@@ -24,7 +24,7 @@ from lifecycle.ports.clock import SimulatedClock, SystemClock
 from tests import portal
 from tests.daemon.process import Daemon, running
 from tests.observe.watching import Watch, prometheus
-from tests.servers import OwnPostgres, fresh_database, libpq_url
+from tests.servers import OwnPostgres, fresh_database, libpq_url, own_postgres_server
 from tests.starvation.proxy import Network, network
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def until(what: Callable[[], Any], why: str, *, patience: float = PATIENCE) -> A
 
 @dataclass
 class Site:
-    """The deployment. `owner`: the database's address for the application itself, past proxy and role."""
+    """The deployment. `owner`: the database's address for the application itself, past proxy and role.
+
+    `ceiling`: when the rows must be gone, where that lies ahead; `session`: statements before the application inserts.
+    """
 
     scenario: Scenario
     world: portal.World
@@ -71,6 +74,7 @@ class Site:
     network: Network | None = None
     role: str | None = None
     ceiling: datetime | None = None
+    session: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     _daemon: Daemon | None = None
     _watch: Watch | None = None
@@ -120,6 +124,8 @@ class Site:
         mark = "?" if self.owner.startswith("sqlite") else "%s"
         rows = [(first + i, tenant, "192.0.2.77", portal.stamp(at)) for i in range(number)]
         with portal.raw(self.owner) as connection:
+            for statement in self.session:
+                connection.execute(statement)
             connection.cursor().executemany(f"INSERT INTO {TABLE} VALUES ({mark}, {mark}, {mark}, {mark})", rows)
         return time.monotonic()
 
@@ -167,6 +173,8 @@ class Site:
 def built(scenario: Scenario, folder: Path, server: OwnPostgres | None) -> Iterator[Site]:
     """Make the application and its deployment; the mandate is granted and its first plan carried out."""
     with ExitStack() as stack:
+        if scenario.own_server:
+            server = stack.enter_context(own_postgres_server())
         owner = _owner(scenario, folder, server, stack)
         now = SystemClock().now().replace(microsecond=0)
         portal.create_application(owner, now)
@@ -182,7 +190,8 @@ def built(scenario: Scenario, folder: Path, server: OwnPostgres | None) -> Itera
         with site.settings.open("a") as file:
             file.write(SETTINGS.format(every=scenario.every) + scenario.settings)
         scenario.prepare(site)
-        grant(site)
+        if not scenario.grants:
+            grant(site)
         yield site
 
 
@@ -223,10 +232,10 @@ def _behind(site: Site, url: str, stack: ExitStack) -> str:
     return url.replace(f"@{parts.hostname}:{parts.port}/", f"@127.0.0.1:{site.network.port}/")
 
 
-def grant(site: Site) -> None:
+def grant(site: Site, clock: SimulatedClock | None = None) -> None:
     """Plan, sign with a mandate, carry out: as one does on a rule's first day, a day ago."""
-    clock = SimulatedClock(SystemClock().now() - BEFORE)
-    with site.world.open(clock=clock) as deployment:
+    before = clock or SimulatedClock(SystemClock().now() - BEFORE)
+    with site.world.open(clock=before) as deployment:
         planned = planning.plan_rule(deployment, AGREEMENT, RULE, author="lifecycle")
         assert planned is not None
         key = site.world.key("op-one")
