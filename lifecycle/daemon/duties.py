@@ -12,7 +12,7 @@ from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.settings import Settings
 from lifecycle.daemon.alive import sign
 from lifecycle.daemon.report import Report
-from lifecycle.flow.controls import refuse_if_stopped
+from lifecycle.flow.controls import DriftGuard, refuse_if_stopped
 from lifecycle.flow.cycle import tick
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
@@ -24,14 +24,26 @@ class Duties:
     """One deployment's duties under one set of documents."""
 
     def __init__(
-        self, acting: Deployment, eyes: Deployment, settings: Settings, report: Report, moved: Callable[[], None]
+        self,
+        acting: Deployment,
+        eyes: Deployment,
+        settings: Settings,
+        report: Report,
+        *,
+        drift: DriftGuard,
+        moved: Callable[[], None],
     ) -> None:
-        """`acting` deletes, `eyes` only looks. `moved` is called whenever the worker gets on: it does not hang."""
+        """`acting` deletes, `eyes` only looks.
+
+        `drift` watches the wall clock for as long as the process lives; `moved` is called whenever the worker gets on:
+        then it does not hang.
+        """
         self._acting = acting
         self._eyes = eyes
         self._settings = settings
         self._moved = moved
         self._registered = False
+        self._drift = drift
         self._seen: Look | None = None
         self.report = report
 
@@ -42,6 +54,7 @@ class Duties:
         """
         self._moved()
         try:
+            self._drift.check(self._acting)
             if not self._registered:
                 register(self._acting, self._settings)
                 self._registered = True

@@ -67,6 +67,7 @@ class Service:
         self._led = ExitStack()
         self._beat = self._moved = self._clock.monotonic()
         self._notifier = Notifier()
+        self._drift: controls.DriftGuard | None = None
         self._loaded = self._load()
         self._refused: Signature | None = None
         self._why_standby: str | None = None
@@ -302,7 +303,8 @@ class Service:
             acting = stack.enter_context(open_deployment(self._folder, self._options))
             eyes = stack.enter_context(open_deployment(self._folder, self._options))
             log = open_log(self._stream, self._clock, names=names_of(acting))
-            duties = Duties(acting, eyes, settings, Report(eyes, log), self._got_on)
+            self._drift = self._drift or controls.DriftGuard(acting)
+            duties = Duties(acting, eyes, settings, Report(eyes, log), drift=self._drift, moved=self._got_on)
             return _Loaded(settings, present, acting, eyes, duties, stack.pop_all())
 
     # ---- what others ask ----

@@ -15,6 +15,7 @@ from itertools import groupby
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
 from lifecycle.core.events import BatchIntent, Event, JobFinished, JobStarted, Outcome, fields_of
+from lifecycle.core.guard import Anchor
 from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
@@ -22,7 +23,7 @@ from lifecycle.evidence import canonical
 from lifecycle.flow import pending, registers, summaries
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
-from lifecycle.flow.controls import effective_now, log_refusal, raise_mark, refuse_if_stopped
+from lifecycle.flow.controls import anchor, effective_now, log_refusal, raise_mark, refuse_drift, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
 from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
@@ -100,6 +101,7 @@ class _Run:
     epoch: int
     observe: Observer
     state: Job
+    since: Anchor
     holds: dict[str, int] = field(default_factory=dict)
     pending: _Settled | None = None
     trouble: list[LifecycleError] = field(default_factory=list)
@@ -138,7 +140,7 @@ def carry_out(deployment: Deployment, plan_hash: str, epoch: int, *, observe: Ob
     plan = read_plan(deployment, plan_hash)
     recover(deployment, epoch)
     job = job_of(plan_hash)
-    run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job))
+    run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job), anchor(deployment))
     if run.state.outcome is None:
         _start(run)
         outcome = _walk(run)
@@ -158,7 +160,7 @@ def give_up(deployment: Deployment, plan_hash: str, epoch: int) -> None:
     plan = read_plan(deployment, plan_hash)
     recover(deployment, epoch)
     job = job_of(plan_hash)
-    run = _Run(deployment, plan, plan_hash, job, epoch, silent, read_job(deployment, job))
+    run = _Run(deployment, plan, plan_hash, job, epoch, silent, read_job(deployment, job), anchor(deployment))
     if run.state.started is not None and run.state.outcome is None and not run.state.open:
         _finish(run, "refused")
 
@@ -430,6 +432,7 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
     deployment = run.deployment
     cut, walk, pace = piece
     refuse_if_stopped(deployment)
+    refuse_drift(deployment, run.since)
     intent = _intent(run, step, cut, walk)
     deployment.failpoint("intent.before")
     announced = _announced(intent)

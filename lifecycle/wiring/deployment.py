@@ -21,7 +21,7 @@ from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import Store
 from lifecycle.state import open_state
-from lifecycle.wiring import keys, secrets
+from lifecycle.wiring import clocks, keys, secrets
 from lifecycle.wiring.kinds import open_store
 from lifecycle.wiring.outside import CheckpointFile, StopFile, UntilAsked
 
@@ -125,6 +125,8 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             limits=_limits(settings),
             schedule=Schedule.of(settings.schedule),
             guards=settings.guards,
+            second=clocks.of_state(settings.clocks, state),
+            ntp=clocks.of_network(settings.clocks),
             failpoint=options.failpoint,
             tool_version=lifecycle.__version__,
         )

@@ -104,6 +104,7 @@ def test_one_replica_on_sqlite_lives_in_its_pod(helm, secrets):
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 assert ask(pod, container[probe]["httpGet"]["path"])[0] == 200
             assert metric(pod, "lifecycle_leader") == 1
+            place.run(pod, container, "store", "prepare", "--run")
             told = json.loads(place.run(pod, container, "--json", "status"))
             assert told["deployment"] == "portal"
 

@@ -6,10 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
 
+from lifecycle.cli.app import root
 from lifecycle.observe import Metrics
 from tests import servers
 from tests.observe.watching import ROOT, RULES
@@ -88,6 +90,32 @@ def test_an_alert_says_what_to_do(alert):
     assert alert["alert"] in text
     for heading in ("What it means", "First look", "Causes and what to do", "When it clears", "When to escalate"):
         assert f"\n## {heading}\n" in text or alert["alert"] == "Watchdog"
+
+
+def test_runbooks_name_commands_that_exist():
+    """Every `lifecycle …` of a runbook is a verb of the command line with options that it has."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs/runbooks").glob("*.md")}
+    calls = {
+        (name, call)
+        for name, text in texts.items()
+        for call in re.findall(r"(?:`|^)lifecycle ([^`#\n]+)", text, re.MULTILINE)
+    }
+    assert len(calls) > 60
+    wrong = [(name, call) for name, call in sorted(calls) if not known(call.replace("\n", " ").split())]
+    assert wrong == []
+
+
+def known(words: list[str]) -> bool:
+    if words == ["…"] or words[:2] == ["--dir", "DIR"]:
+        return True
+    command: click.Command = root
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            return False
+        command, words = found, words[1:]
+    options = {option for parameter in command.params for option in parameter.opts}
+    return not isinstance(command, click.Group) and {word for word in words if word.startswith("-")} <= options
 
 
 def test_no_runbook_without_an_alert():

@@ -106,7 +106,7 @@ class MandateRevoked(Scenario):
             for mandate in list(registers.every(deployment.state, "mandate", Mandate)):
                 approve.revoke(deployment, mandate.id, "op-one", site.world.key("op-one"))
         yield
-        _sign(site)
+        sign(site)
 
 
 class MandateExceeded(Scenario):
@@ -118,7 +118,7 @@ class MandateExceeded(Scenario):
     @contextmanager
     def fault(self, site: Site) -> Iterator[None]:
         yield
-        _sign(site)
+        sign(site)
 
     def rows(self, site: Site) -> float:
         return site.insert(number=1_001)
@@ -148,10 +148,10 @@ class HistoryStops(Scenario):
     @contextmanager
     def fault(self, site: Site) -> Iterator[None]:
         yield
-        _sign(site)
+        sign(site)
 
 
-def _sign(site: Site) -> None:
+def sign(site: Site) -> None:
     """Sign the plan that the daemon made last, as the alarm's runbook says."""
     plan = until(lambda: [line for line in site.turns() if line.get("plan_hash")], "a plan is there to be signed")[-1]
     with site.open() as deployment:
@@ -312,7 +312,7 @@ class RuleShortened(Scenario):
         path.write_text(path.read_text().replace("gone_by: P90D", "gone_by: P60D"))
         site.daemon.seen("documents.reloaded")
         yield
-        _sign(site)
+        sign(site)
 
     def rows(self, site: Site) -> float:
         return site.insert(days=70)

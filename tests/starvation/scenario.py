@@ -102,8 +102,9 @@ def judge(scenario: Scenario, folder: Path, server: OwnPostgres | None) -> Outco
                 note = _story(scenario, site, seen)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{_end_of(site)}") from error
-    except AssertionError as error:
-        return Outcome(scenario.name, seen[0] if seen else None, scenario.limit, ok=False, note=str(error))
+    except Exception as error:  # noqa: BLE001 - a scenario that breaks is a miss, and the others run on
+        note = f"{type(error).__name__}: {error}"
+        return Outcome(scenario.name, seen[0] if seen else None, scenario.limit, ok=False, note=note)
     return Outcome(scenario.name, seen[0], scenario.limit, seen[0] <= scenario.limit, note)
 
 

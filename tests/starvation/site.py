@@ -41,6 +41,9 @@ BEFORE = timedelta(hours=26)
 """The mandate is older than the daemon's first turn: nothing is in its shadow cycle, and no clock has jumped."""
 PATIENCE = 60.0
 
+_MIGRATING = threading.Lock()
+"""Alembic keeps its migration in the module: one at a time in a process."""
+
 SETTINGS = """\
 schedule:
   tick: PT1S
@@ -178,7 +181,8 @@ def built(scenario: Scenario, folder: Path, server: OwnPostgres | None) -> Itera
         owner = _owner(scenario, folder, server, stack)
         now = SystemClock().now().replace(microsecond=0)
         portal.create_application(owner, now)
-        world = portal.create_deployment(folder / "deployment", owner, now - BEFORE)
+        with _MIGRATING:
+            world = portal.create_deployment(folder / "deployment", owner, now - BEFORE)
         site = Site(scenario, world, owner, server)
         url = owner
         if scenario.role:
