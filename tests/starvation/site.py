@@ -122,8 +122,10 @@ class Site:
         now = SystemClock().now()
         at = now - timedelta(days=days or 200)
         if self.ceiling is not None:
-            # Some hours into the day whose ninetieth successor begins at the ceiling.
-            at = self.ceiling - timedelta(days=DAYS) + timedelta(hours=6)
+            # A minute into the day whose ninetieth successor begins at the ceiling, by our zone and by the real one,
+            # in which a server reckons: there it begins at 22:00 or 23:00 UTC of the day before.
+            begins = self.ceiling - timedelta(days=DAYS)
+            at = max(begins, begins.replace(hour=23, minute=0, second=0)) + timedelta(minutes=1)
         mark = "?" if self.owner.startswith("sqlite") else "%s"
         rows = [(first + i, tenant, "192.0.2.77", portal.stamp(at)) for i in range(number)]
         with portal.raw(self.owner) as connection:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("LIFECYCLE_SYSTEM_CACHE") or ROOT / ".cache" / "system")
@@ -75,13 +75,13 @@ def installed() -> Path:
     """That Debian with the pinned packages of requirements/runtime.txt in /opt/lifecycle, the program itself aside."""
     below = debian()
     pins = ROOT / "requirements" / "runtime.txt"
-    wheels = _wheels(below, pins)
+    found = wheels(below, pins)
     key = _key(below.name, pins.read_text())
 
     def make(target: Path) -> None:
         sh("cp", "-a", below, target)
         chroot(target, "python3", "-m", "venv", f"/{PROGRAM}")
-        _pip(target, wheels, "--require-hashes", "-r", pins)
+        _pip(target, found, "--require-hashes", "-r", pins)
 
     return _kept(f"installed-{key}", make)
 
@@ -116,7 +116,7 @@ def _bootstrap(target: Path, suite: str, mirror: str) -> None:
         shutil.rmtree(target / folder, ignore_errors=True)
 
 
-def _wheels(root: Path, pins: Path) -> Path:
+def wheels(root: Path, *pins: Path) -> Path:
     """The pinned packages as wheels for that Debian's Python, kept."""
     version = chroot(root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     bits = platform.machine()
@@ -124,15 +124,16 @@ def _wheels(root: Path, pins: Path) -> Path:
 
     def make(target: Path) -> None:
         only = ("--only-binary=:all:", f"--python-version={version}", "--implementation=cp", *platforms)
-        sh(sys.executable, "-m", "pip", "download", "-q", "--require-hashes", "-r", pins, "-d", target, *only)
+        for pinned in pins:
+            sh(sys.executable, "-m", "pip", "download", "-q", "--require-hashes", "-r", pinned, "-d", target, *only)
 
-    return _kept(f"wheels-{version}-{_key(pins.read_text(), bits)}", make)
+    return _kept(f"wheels-{version}-{_key(*(pinned.read_text() for pinned in pins), bits)}", make)
 
 
-def _pip(root: Path, wheels: Path, *what: str | Path) -> None:
+def _pip(root: Path, folder: Path, *what: str | Path) -> None:
     """Install from a folder of wheels, without any index, as the root's own pip does it."""
     inside = root / "tmp" / "wheels"
-    shutil.copytree(wheels, inside)
+    shutil.copytree(folder, inside)
     names = [str(part) for part in what]
     if what[-1:] and Path(names[-1]).is_absolute():
         shutil.copy(names[-1], inside)
@@ -141,14 +142,15 @@ def _pip(root: Path, wheels: Path, *what: str | Path) -> None:
     shutil.rmtree(inside)
 
 
-def _kept(name: str, make: object) -> Path:
+def _kept(name: str, make: Callable[[Path], None]) -> Path:
+    """What the cache has under that name, made where it has none."""
     target = CACHE / name
     if not target.exists():
         began = time.monotonic()
         print(f"  making {name} …", flush=True)
         unfinished = CACHE / f"{name}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        make(unfinished)  # type: ignore[operator]
+        make(unfinished)
         unfinished.rename(target)
         print(f"  made {name} in {time.monotonic() - began:.0f} s", flush=True)
     return target
@@ -157,7 +159,3 @@ def _kept(name: str, make: object) -> Path:
 def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
-
-def space(call: Sequence[str]) -> str:
-    """A command line as a person types it."""
-    return " ".join(call)
