@@ -79,7 +79,7 @@ def tick(
     A rule without a live mandate only plans: it observes. `scheduled`: only rules whose slot has come; otherwise all,
     as a person who calls this asks for. `report` hears of each turn as it ends.
 
-    Raises Refused while everything is stopped.
+    Raises Refused while everything is stopped, and while this host's clock cannot be trusted (I12, I13).
     """
     refuse_if_stopped(deployment)
     size = deployment.state.size()
@@ -132,6 +132,12 @@ def _keep_time(deployment: Deployment, *, mark: bool) -> datetime:
     marked = marked_at(deployment)
     if not mark and marked is not None and abs(now - marked) < MARK_EVERY:
         return now
+    try:
+        # By a clock of our own that nobody trusts no slot is claimed: it would be one of another day.
+        effective_now(deployment, ())
+    except Refused as refusal:
+        log_refusal(deployment, refusal)
+        raise
     try:
         raise_mark(deployment, effective_now(deployment, sorted(deployment.stores)))
     except Refused as refusal:

@@ -15,7 +15,7 @@ from lifecycle.core.policy import Policy
 from lifecycle.core.selection import Before, Bound, GroupScope, Scope, Selection
 from lifecycle.flow.coverage import compare
 from lifecycle.flow.relations import children_of
-from lifecycle.ports.store import Catalogue, HoldRow, Register, Residue, Store, TenantRow
+from lifecycle.ports.store import Ask, Catalogue, HoldRow, Register, Residue, Store, TenantRow
 
 _ASKED = "g-asked"
 
@@ -74,6 +74,7 @@ class Eyes:
     """One store that answered, and what is needed to ask it. Mirrors are not trusted: the register comes along."""
 
     store: Store
+    ask: Ask
     catalogue: Catalogue
     datasets: tuple[Dataset, ...]
     tenants: Sequence[TenantRow] = field(repr=False)
@@ -81,10 +82,10 @@ class Eyes:
     children: Mapping[str, frozenset[str]]
 
     @classmethod
-    def on(cls, store: Store, policy: Policy, tenants: Sequence[TenantRow], holds: Sequence[HoldRow]) -> Eyes:
-        """Look at a store's catalogue. Raises as the store does."""
+    def on(cls, store: Store, ask: Ask, policy: Policy, tenants: Sequence[TenantRow], holds: Sequence[HoldRow]) -> Eyes:
+        """Look at a store's catalogue; `ask` is the store's open look. Raises as the store does."""
         catalogue, datasets = store.catalogue(), policy.inventory.in_store(store.id)
-        return cls(store, catalogue, datasets, tenants, holds, children_of(datasets, catalogue))
+        return cls(store, ask, catalogue, datasets, tenants, holds, children_of(datasets, catalogue))
 
     def gaps(self, policy: Policy) -> int:
         """Return how many tables and columns the inventory does not classify, or the store does not have."""
@@ -99,12 +100,20 @@ class Eyes:
         """Return the datasets that a hold names."""
         return {hold.dataset for hold in self.holds if hold.dataset is not None}
 
-    def see(self, dataset: Dataset, scope: Scope, due: Iterable[Before], needed_by: Iterable[str] = ()) -> Residue:
-        """Count what nobody holds; `needed_by`: whose rows excuse a row that they reference."""
+    def see(
+        self,
+        dataset: Dataset,
+        scope: Scope,
+        due: Iterable[Before],
+        needed_by: Iterable[str] = (),
+        *,
+        narrow: bool = True,
+    ) -> Residue:
+        """Count what nobody holds; `needed_by`: whose rows excuse a row that they reference. `narrow`: as in `Ask`."""
         selection = Selection(
             dataset=dataset.id, scope=scope, due=tuple(due), only=dataset.only, unreferenced_by=tuple(sorted(needed_by))
         )
-        return self.store.residue(Bound(selection), Register(self.tenants, self.holds))
+        return self.ask(Bound(selection), Register(self.tenants, self.holds), narrow=narrow)
 
     def left_of(
         self, tenants: Sequence[str], dataset: Dataset, due: Iterable[Before], needed_by: Iterable[str]
@@ -118,4 +127,4 @@ class Eyes:
             only=dataset.only,
             unreferenced_by=tuple(sorted(needed_by)),
         )
-        return self.store.residue(Bound(selection), Register(asked, self.holds))
+        return self.ask(Bound(selection), Register(asked, self.holds), narrow=True)

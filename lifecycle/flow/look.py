@@ -1,7 +1,7 @@
 """The separate verifier: what is overdue, what is due next, what nobody can tell (I24, I25, I35).
 
 It asks the stores in another way than what plans and deletes, brings its own register of tenants and holds along, and
-writes nothing anywhere. A store or an obligation that fails is named and hides no other (I27).
+writes nothing anywhere. A store, an obligation or a register's entry that fails is named and hides no other (I27).
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import Corrupt, LifecycleError, Refused
+from lifecycle.core.hold import Hold
 from lifecycle.core.obligation import Resolution, Unresolved, resolve
 from lifecycle.core.tenant import Tenant
-from lifecycle.flow import slots
+from lifecycle.core.value import Value
+from lifecycle.flow import registers, slots
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.eyes import Eyes, Present
 from lifecycle.flow.late import Leaving, Offboarded, offboarded
-from lifecycle.flow.mirror import hold_rows, holds
+from lifecycle.flow.mirror import hold_rows
 from lifecycle.flow.overdue import Seen, by_rule
-from lifecycle.flow.scopes import UNRESOLVED, tenants
+from lifecycle.flow.scopes import UNRESOLVED
+from lifecycle.ports.state import Kind
 from lifecycle.ports.store import TenantRow
 
 Rule = tuple[str, str]
+Entry = TypeVar("Entry", bound=Value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,9 @@ class Disagreement:
 class Look:
     """What one look saw. `gaps` by store; `stale`: stores whose mirrors differ from the register.
 
+    `unreadable`: registers with entries that cannot be read, seen as if those entries were not there. Nothing is
+    deleted meanwhile (a hold may be among them), so that what a lost hold keeps is shown as overdue, and not hidden.
+
     `rules` has one entry for each rule and store that an obligation binds today; `offboarding` one for each store that
     answered. `spread_seconds`: between our clock and those of the stores that answered.
     """
@@ -74,6 +82,7 @@ class Look:
     unanswered: tuple[Unanswered, ...]
     unbound: tuple[Unbound, ...]
     disagreements: tuple[Disagreement, ...]
+    unreadable: tuple[str, ...] = ()
 
     @property
     def breached(self) -> bool:
@@ -96,17 +105,19 @@ def look(deployment: Deployment, previous: Look | None = None) -> Look:
     own clock's; the spread is told, not refused. Raises only what our own state raises.
     """
     present = Present(deployment.policy, deployment.clock.now(), deployment.limits.margin_days)
-    register = tenants(deployment)
-    resolution = _resolve(present, register)
+    register, kept = _readable(deployment, "tenant", Tenant), _readable(deployment, "hold", Hold)
+    resolution = _resolve(present, register.entries)
     unanswered: list[Unanswered] = []
-    eyes, spread = _open(deployment, register, resolution, unanswered)
+    rows = [TenantRow(tenant.id, resolution.groups.get(tenant.id, UNRESOLVED)) for tenant in register.entries]
+    in_force = [hold for hold in kept.entries if hold.released_on is None]
+    eyes, spread = _open(deployment, rows, in_force, unanswered)
 
     def failed(store: str, error: Exception, dataset: str, rule: tuple[str, str] | None = None) -> None:
         agreement, name = rule or (None, None)
         unanswered.append(Unanswered(store, type(error).__name__, agreement, name, dataset))
 
     rules = by_rule(present, resolution.obligations, eyes, failed)
-    left = offboarded(deployment, present, register, eyes, failed)
+    left = offboarded(deployment, present, register.entries, eyes, failed)
     seen = Look(
         at=present.now,
         rules=rules,
@@ -118,8 +129,29 @@ def look(deployment: Deployment, previous: Look | None = None) -> Look:
         unanswered=tuple(dict.fromkeys(unanswered)),
         unbound=tuple(_unbound(resolution)),
         disagreements=(),
+        unreadable=tuple(found.kind for found in (register, kept) if found.broken),
     )
     return _weighed(deployment, seen, previous)
+
+
+@dataclass(frozen=True, slots=True)
+class _Register(Generic[Entry]):
+    """What can be read of a register, and how many entries cannot."""
+
+    kind: Kind
+    entries: list[Entry]
+    broken: int
+
+
+def _readable(deployment: Deployment, kind: Kind, model: type[Entry]) -> _Register[Entry]:
+    """Read a register entry by entry: whoever only looks need not stop at a broken one, as whoever deletes must."""
+    entries, broken = list[Entry](), 0
+    for name, body in deployment.state.items(kind):
+        try:
+            entries.append(registers.parse(kind, model, name, body))
+        except Corrupt:
+            broken += 1
+    return _Register(kind, entries, broken)
 
 
 def _resolve(present: Present, register: list[Tenant]) -> Resolution:
@@ -131,11 +163,9 @@ def _resolve(present: Present, register: list[Tenant]) -> Resolution:
 
 
 def _open(
-    deployment: Deployment, register: Sequence[Tenant], resolution: Resolution, unanswered: list[Unanswered]
+    deployment: Deployment, rows: Sequence[TenantRow], kept: Sequence[Hold], unanswered: list[Unanswered]
 ) -> tuple[dict[str, Eyes], float]:
     """Open the stores that answer, and measure how far their clocks are apart."""
-    rows = [TenantRow(tenant.id, resolution.groups.get(tenant.id, UNRESOLVED)) for tenant in register]
-    kept = holds(deployment)
     eyes: dict[str, Eyes] = {}
     apart = [timedelta(0)]
     for entry in deployment.policy.inventory.stores:

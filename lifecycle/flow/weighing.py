@@ -109,12 +109,12 @@ def second_opinions(deployment: Deployment, steps: Iterable[Step]) -> dict[str, 
 
 def _second_opinion(deployment: Deployment, step: Step, ask: Ask) -> int:
     store, bound = deployment.stores[step.store], bind(deployment, step.selection)
-    fresh, counted = ask(bound).items, 0
+    fresh, counted = ask(bound, narrow=True).items, 0
     for _ in range(LOOKS):
         counted = store.count(bound).items
         if counted == fresh:
             return fresh
-        earlier, fresh = fresh, ask(bound).items
+        earlier, fresh = fresh, ask(bound, narrow=True).items
         if min(earlier, fresh) <= counted <= max(earlier, fresh):
             return fresh
     raise Refused(

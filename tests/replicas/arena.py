@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RULE = "server-logs"
 LEADER_KEY = 0x6C66_6379_0004
 SETTINGS = """
-limits: {least_batch: 5, first_batch: 5, most_batch: 5}
+limits: {least_batch: 2, first_batch: 2, most_batch: 2}
 schedule: {tick: PT1S, look: PT10S, classes: {often: {every: PT2S}}, rules: {server-logs: often}}
 guards: {shadow: false}
 http: {bind: "127.0.0.1:0"}
@@ -116,7 +116,7 @@ class Arena:
         return len(self._must_go() & {("access_log", key) for (key,) in self.rows("SELECT id FROM access_log")})
 
     @contextmanager
-    def arriving(self, each: int = 2, fresh_every: int = 4) -> Iterator[None]:
+    def arriving(self, each: int = 4, fresh_every: int = 5) -> Iterator[None]:
         """Let new log rows arrive all the time: overdue ones, and now and then one that has to stay."""
         end = threading.Event()
 
@@ -252,6 +252,12 @@ def finished_jobs(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT count(*) FROM watch.seen WHERE what = 'job.finished'").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def at_work(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether a job was in the middle of its batches just now."""
+    row = connection.execute("SELECT what FROM watch.seen ORDER BY seq DESC LIMIT 1").fetchone()
+    return row is not None and row[0] in {"batch.intent", "batch.receipt", "job.started"}
 
 
 def leader(connection: psycopg.Connection[Any]) -> tuple[int, int] | None:

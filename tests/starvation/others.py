@@ -47,8 +47,10 @@ class LeaderLost(Scenario):
 
     @contextmanager
     def fault(self, site: Site) -> Iterator[None]:
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lifecycle lead'"
-
+        end = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'lifecycle lead' AND datname = current_database()"
+        )
         with psycopg.connect(libpq_url(site.owner), autocommit=True) as idle:
             idle.execute("SET lock_timeout = '10s'")
             with psycopg.connect(libpq_url(site.owner), autocommit=True) as other:

@@ -67,7 +67,8 @@ def until(what: Callable[[], Any], why: str, *, patience: float = PATIENCE) -> A
 class Site:
     """The deployment. `owner`: the database's address for the application itself, past proxy and role.
 
-    `ceiling`: when the rows must be gone, where that lies ahead; `session`: statements before the application inserts.
+    `ceiling`: when the rows must be gone, where that lies ahead; `session` and `also`: statements of the application before
+    and after its rows, in the same transaction.
     """
 
     scenario: Scenario
@@ -78,6 +79,7 @@ class Site:
     role: str | None = None
     ceiling: datetime | None = None
     session: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     _daemon: Daemon | None = None
     _watch: Watch | None = None
@@ -131,7 +133,10 @@ class Site:
         with portal.raw(self.owner) as connection:
             for statement in self.session:
                 connection.execute(statement)
-            connection.cursor().executemany(f"INSERT INTO {TABLE} VALUES ({mark}, {mark}, {mark}, {mark})", rows)
+            columns, marks = "id, portal_id, ip, at", ", ".join([mark] * 4)
+            connection.cursor().executemany(f"INSERT INTO {TABLE} ({columns}) VALUES ({marks})", rows)
+            for statement in self.also:
+                connection.execute(statement)
         return time.monotonic()
 
     def left(self) -> int:

@@ -22,6 +22,7 @@ from typing import Any
 import lifecycle
 from tests.system import base
 from tests.system.base import ROOT, sh
+from tests.system.deployment import INVENTORY
 
 DOCKER = ROOT / "deploy" / "docker"
 TOOLS = {**base.TOOLS, "buildah": "buildah"}
@@ -156,7 +157,7 @@ def example(folder: Path) -> None:
     sh(sys.executable, "-m", "lifecycle", *call, "--agreement", "clientport")
     shutil.copy(ROOT / "deploy/systemd/lifecycle.yaml", folder / "lifecycle.yaml")
     (folder / "state.db").unlink()
-    (folder / "inventory.yaml").write_text("lifecycle: inventory/v1\nid: portal\nstores: []\ndatasets: []\n")
+    (folder / "inventory.yaml").write_text(INVENTORY)
     sh("chmod", "-R", "a+rX", folder)
 
 

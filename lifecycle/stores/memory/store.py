@@ -453,7 +453,11 @@ class MemoryStore:
     @contextmanager
     def looking(self) -> Iterator[Ask]:
         """Look again and again."""
-        yield self.residue
+        yield self._ask
+
+    def _ask(self, bound: Bound, register: Register | None = None, *, narrow: bool = False) -> Residue:
+        found = self.residue(bound, register)
+        return replace(found, orphans=0, oddities=Oddities(found.oddities.undatable)) if narrow else found
 
     def _with(self, register: Register) -> MemoryStore:
         """Return a handle on the same tables whose mirrors are this register."""

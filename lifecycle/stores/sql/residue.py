@@ -284,11 +284,13 @@ def believable(before: Before, day: date | None) -> bool:
     return day is not None and before.not_before <= day <= before.not_after
 
 
-def look(connection: Connection, mirrors: Mirrors, world: World, bound: Bound) -> Residue:
-    """Count what is left."""
+def look(connection: Connection, mirrors: Mirrors, world: World, bound: Bound, *, narrow: bool = False) -> Residue:
+    """Count what is left; `narrow`: neither orphans nor rows of unknown tenants or of none."""
     if not bound.selection.respect_holds:
         raise Refused("only a count may look past holds", guard="holds")
     question = Look(connection, mirrors, world, bound)
     items, undatable, oldest = question.tally()
+    if narrow:
+        return Residue(items, 0, oldest, Oddities(undatable))
     unknown, nobody = question.odd_tenants()
     return Residue(items, question.orphans(), oldest, Oddities(undatable, unknown, 0, nobody))

@@ -314,17 +314,23 @@ class SqlStore:
         problem: LifecycleError | None = None
         try:
             with self._fresh() as (connection, world):
-                yield lambda bound, register=None: self._ask(connection, world, bound, register)
+
+                def ask(bound: Bound, register: Register | None = None, *, narrow: bool = False) -> Residue:
+                    mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+                    return self._ask(connection, mirrors, world, bound, narrow=narrow)
+
+                yield ask
         except self.errors as error:
             problem = self.problem(error)
         if problem is not None:
             raise problem
 
     @translated
-    def _ask(self, connection: Connection, world: World, bound: Bound, register: Register | None) -> Residue:
-        mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+    def _ask(
+        self, connection: Connection, mirrors: residue.Mirrors, world: World, bound: Bound, *, narrow: bool
+    ) -> Residue:
         try:
-            return residue.look(connection, mirrors, world, bound)
+            return residue.look(connection, mirrors, world, bound, narrow=narrow)
         finally:
             # Neither a snapshot nor a failed transaction is left for the next question.
             with contextlib.suppress(*self.errors):
