@@ -66,11 +66,18 @@ class OneTableInvisible(Scenario):
     role = True
 
     def prepare(self, site: Site) -> None:
-        """Let the rule bind the other table as well, so that the verifier asks for it."""
+        """Give the other table a rule, so that the verifier asks for it."""
         path = site.folder / "policies" / "agreements" / f"{AGREEMENT}.yaml"
+        rule = (
+            "  - {id: old-tickets, own: A figure of the test, category: [communication-data], start: collection,\n"
+            "     gone_by: P10Y, action: delete}\n"
+        )
         text = path.read_text()
-        assert "category: [technical-data]" in text
-        path.write_text(text.replace("category: [technical-data]", "category: [technical-data, master-data]"))
+        path.write_text(text.replace("  - id: offboarding\n", rule + "  - id: offboarding\n"))
+        # Comments have no time of their own for such a rule to count from.
+        inventory = site.folder / "inventory.yaml"
+        comments = "    table: comment\n    category: "
+        inventory.write_text(inventory.read_text().replace(comments + "communication-data", comments + "usage-data"))
 
     @contextmanager
     def fault(self, site: Site) -> Iterator[None]:
