@@ -38,8 +38,10 @@ soak: venv ## all faults in all combinations, and the tests that take minutes
 bench: venv ## measure against raw SQL and its alternatives
 	$(BIN)/python -m tests.bench
 
-docs: venv ## write what is generated: the JSON Schemas of all documents
+docs: venv ## write what is generated: JSON Schemas, dashboards, the chart's copies
 	$(BIN)/lifecycle schema --all policies/schema
+	cp deploy/prometheus/lifecycle.rules.yml deploy/helm/lifecycle/files/
+	$(BIN)/python -m tests.helm.settings_schema
 
 pins: venv ## recompute requirements/ (UPGRADE=--upgrade for newer versions)
 	scripts/pins $(UPGRADE)

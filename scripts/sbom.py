@@ -1,8 +1,8 @@
-"""Bill of materials of what is shipped, as CycloneDX 1.6 JSON: `python scripts/sbom.py [FILE]`, standard output without.
+"""Bill of materials of what is shipped, as CycloneDX 1.6 JSON: `python scripts/sbom.py [FILE]`, else standard output.
 
 Read from requirements/runtime.txt, which pins every version and every file by hash, and from the metadata of the
-installed packages (licences). The same pins give the same bytes: no date but SOURCE_DATE_EPOCH, a serial number from the
-content. Package URLs name no repository: where packages come from is the business of the machine that installs them.
+installed packages (licences). The same pins give the same bytes: no date but SOURCE_DATE_EPOCH, a serial number from
+the content. Package URLs name no repository: where packages come from is the business of the machine that installs.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def licences(name: str) -> list[dict[str, Any]]:
         stated = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return []
-    if expression := stated.get("License-Expression"):
+    for expression in stated.get_all("License-Expression", []):
         return [{"expression": expression}]
-    words = stated.get("License") or ""
+    words = "\n".join(stated.get_all("License", []))
     classified = [
         line.rsplit(" :: ", 1)[1] for line in stated.get_all("Classifier", []) if line.startswith("License :: OSI")
     ]
@@ -91,7 +91,7 @@ def licences(name: str) -> list[dict[str, Any]]:
 
 
 def component(pin: Pin) -> dict[str, Any]:
-    """A package as CycloneDX describes it. Its hashes are those of its files: which one is installed, the machine says."""
+    """A package as CycloneDX describes it, with the hashes of all its files: the machine decides which one it takes."""
     made: dict[str, Any] = {
         "type": "library",
         "bom-ref": pin.purl,

@@ -28,7 +28,7 @@ class Address(Value):
     env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")] | None = Field(
         default=None, description="The environment variable that holds the address."
     )
-    file: Line | None = Field(default=None, description="A file of mode 0600 that holds the address.")
+    file: Line | None = Field(default=None, description="A file of mode 0600, or root's 0440, that holds the address.")
     credential: Identifier | None = Field(default=None, description="A file in $CREDENTIALS_DIRECTORY.")
 
     @model_validator(mode="after")

@@ -105,6 +105,10 @@ class Duties:
         for error in sign(folder / places.file, places.ping, self._acting.clock.now(), leader=leader):
             self.report.trouble("alive.failed", error)
 
+    def go_on_from(self, before: Duties) -> None:
+        """Take over what the duties under the documents of before had seen last: a reload forgets no deadline."""
+        self._seen = before._seen  # noqa: SLF001 - another of our own kind
+
     def stopped(self) -> str | None:
         """Return why nothing is changed at present, in words, or None."""
         try:

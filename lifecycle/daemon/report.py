@@ -102,13 +102,14 @@ class Report:
             metrics.set_succeeded(rule, moment)
         for rule, end in self._mandates().items():
             metrics.set_mandate_expires(rule, end)
-        metrics.set_holds([hold.id for hold in holds(deployment)])
         try:
             refuse_if_stopped(deployment)
         except LifecycleError:
             metrics.set_stopped(stopped=True)
         else:
             metrics.set_stopped(stopped=False)
+        # Last: an entry that cannot be read leaves everything else told.
+        metrics.set_holds([hold.id for hold in holds(deployment)])
 
     def _mandates(self) -> Mapping[str, datetime | None]:
         """Return when each rule's mandate ends; None for a rule whose only mandates were revoked."""
@@ -156,14 +157,16 @@ class Report:
     def looked(self, found: Look) -> None:
         """Set and tell what the separate verifier saw."""
         metrics = self.metrics
+        # What did not answer is in the look as it was last seen: a dataset that nobody may read hides no other (I27).
         metrics.set_looks(
             [
                 *(_looked(found.at, seen) for seen in found.rules),
                 *(_looked(found.at, left) for left in found.offboarding),
             ],
             found.at,
-            failed={one.store for one in found.unanswered},
         )
+        for store in sorted({one.store for one in found.unanswered}):
+            metrics.look_failed(store)
         for store, count in found.gaps.items():
             metrics.set_unclassified(store, count)
         metrics.set_clock_spread(found.spread_seconds)
@@ -187,6 +190,8 @@ class Report:
                 rule=unanswered.rule,
                 dataset=unanswered.dataset,
             )
+        for _ in found.unreadable:
+            self.log.error("look.failed", error="Corrupt")
         for other in found.disagreements:
             # The executor said that nothing was due; other eyes saw rows that were, before and after (I25).
             self.log.error(

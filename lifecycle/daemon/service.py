@@ -266,14 +266,14 @@ class Service:
         present = signature(self._folder, self._loaded.settings)
         if present in (self._loaded.signature, self._refused) and not asked:
             return
-        if not self._turn.acquire(blocking=False):
-            return
-        try:
-            with self._view:
-                self._asked.discard("reload")
-                self._reload(present)
-        finally:
-            self._turn.release()
+        with ExitStack() as held:
+            # Neither a run nor a look is waited for: one that hangs must not stop the main loop's beat as well.
+            for lock in (self._turn, self._view):
+                if not lock.acquire(blocking=False):
+                    return
+                held.callback(lock.release)
+            self._asked.discard("reload")
+            self._reload(present)
 
     def _reload(self, present: Signature) -> None:
         old = self._loaded
@@ -291,6 +291,7 @@ class Service:
             # The lead hangs on the old state's connections: it is taken anew, by whoever is first.
             self._led.close()
             self._led, self._lease = ExitStack(), None
+        loaded.duties.go_on_from(old.duties)
         self._loaded, self._refused = loaded, None
         loaded.duties.report.metrics.reloaded()
         loaded.duties.report.log.info("documents.reloaded")

@@ -82,7 +82,11 @@ def open_log(deployment: Deployment) -> None:
     if size == 0:
         # Of the empty log first: a start that is killed between the first entry and its checkpoint can be repeated.
         checkpoint(deployment)
-        record(deployment, DeploymentCreated(deployment=deployment.id, tool_version=deployment.tool_version))
+        created = DeploymentCreated(deployment=deployment.id, tool_version=deployment.tool_version)
+        with deployment.state.transaction() as tx:
+            # Again while nobody else can write: replicas may all be started at once.
+            if deployment.state.size() == 0:
+                write(deployment, tx, created)
         checkpoint(deployment)
 
 

@@ -7,6 +7,7 @@ writes nothing anywhere. A store, an obligation or a register's entry that fails
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -28,6 +29,7 @@ from lifecycle.ports.store import TenantRow
 
 Rule = tuple[str, str]
 Entry = TypeVar("Entry", bound=Value)
+Told = TypeVar("Told", Seen, Offboarded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ class Disagreement:
 class Look:
     """What one look saw. `gaps` by store; `stale`: stores whose mirrors differ from the register.
 
+    `rules` has one entry for each rule and store that an obligation binds today; `offboarding` one for each store that
+    answered, now or in an earlier look. Where something did not answer (`complete` is false) what the look before had
+    seen of it still counts. `spread_seconds`: between our clock and those of the stores that answered.
+
     `unreadable`: registers with entries that cannot be read, seen as if those entries were not there. Nothing is
     deleted meanwhile (a hold may be among them), so that what a lost hold keeps is shown as overdue, and not hidden.
-
-    `rules` has one entry for each rule and store that an obligation binds today; `offboarding` one for each store that
-    answered. `spread_seconds`: between our clock and those of the stores that answered.
     """
 
     at: datetime
@@ -101,8 +104,9 @@ class Look:
 def look(deployment: Deployment, previous: Look | None = None) -> Look:
     """Look at every obligation of today in its store.
 
-    `previous`: the look before this one, by which an idle rule is told from rows that came later. The present is our
-    own clock's; the spread is told, not refused. Raises only what our own state raises.
+    `previous`: the look before this one, by which an idle rule is told from rows that came later, and from which the
+    last word on what does not answer comes. The present is our own clock's; the spread is told, not refused. Raises
+    only what our own state raises.
     """
     present = Present(deployment.policy, deployment.clock.now(), deployment.limits.margin_days)
     register, kept = _readable(deployment, "tenant", Tenant), _readable(deployment, "hold", Hold)
@@ -110,28 +114,31 @@ def look(deployment: Deployment, previous: Look | None = None) -> Look:
     unanswered: list[Unanswered] = []
     rows = [TenantRow(tenant.id, resolution.groups.get(tenant.id, UNRESOLVED)) for tenant in register.entries]
     in_force = [hold for hold in kept.entries if hold.released_on is None]
-    eyes, spread = _open(deployment, rows, in_force, unanswered)
 
     def failed(store: str, error: Exception, dataset: str, rule: tuple[str, str] | None = None) -> None:
         agreement, name = rule or (None, None)
         unanswered.append(Unanswered(store, type(error).__name__, agreement, name, dataset))
 
-    rules = by_rule(present, resolution.obligations, eyes, failed)
-    left = offboarded(deployment, present, register.entries, eyes, failed)
+    with ExitStack() as looks:
+        eyes, spread = _open(deployment, rows, in_force, unanswered, looks)
+        rules = by_rule(present, resolution.obligations, eyes, failed)
+        left = offboarded(deployment, present, register.entries, eyes, failed)
+        gaps = {name: one.gaps(present.policy) for name, one in eyes.items()}
+        stale = tuple(_stale(eyes))
     seen = Look(
         at=present.now,
         rules=rules,
         offboarding=left.stores,
         leaving=left.tenants,
-        gaps={name: one.gaps(present.policy) for name, one in eyes.items()},
+        gaps=gaps,
         spread_seconds=spread,
-        stale=tuple(_stale(eyes)),
+        stale=stale,
         unanswered=tuple(dict.fromkeys(unanswered)),
         unbound=tuple(_unbound(resolution)),
         disagreements=(),
         unreadable=tuple(found.kind for found in (register, kept) if found.broken),
     )
-    return _weighed(deployment, seen, previous)
+    return seen if previous is None else _weighed(deployment, _carried(seen, previous), previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +170,13 @@ def _resolve(present: Present, register: list[Tenant]) -> Resolution:
 
 
 def _open(
-    deployment: Deployment, rows: Sequence[TenantRow], kept: Sequence[Hold], unanswered: list[Unanswered]
+    deployment: Deployment,
+    rows: Sequence[TenantRow],
+    kept: Sequence[Hold],
+    unanswered: list[Unanswered],
+    looks: ExitStack,
 ) -> tuple[dict[str, Eyes], float]:
-    """Open the stores that answer, and measure how far their clocks are apart."""
+    """Open a look at each store that answers, and measure how far their clocks are apart."""
     eyes: dict[str, Eyes] = {}
     apart = [timedelta(0)]
     for entry in deployment.policy.inventory.stores:
@@ -173,7 +184,8 @@ def _open(
             store = deployment.stores[entry.id]
             clock = store.probe().clock
             apart.append(clock - deployment.clock.now())
-            eyes[entry.id] = Eyes.on(store, deployment.policy, rows, hold_rows(deployment, entry.id, kept))
+            ask = looks.enter_context(store.looking())
+            eyes[entry.id] = Eyes.on(store, ask, deployment.policy, rows, hold_rows(deployment, entry.id, kept))
         except Exception as error:  # noqa: BLE001 - whatever one store does, the others are looked at (I27)
             unanswered.append(Unanswered(entry.id, type(error).__name__))
     return eyes, (max(apart) - min(apart)).total_seconds()
@@ -199,13 +211,45 @@ def _unbound(resolution: Resolution) -> Iterator[Unbound]:
         yield Unbound(error, rule, dataset, number)
 
 
+# ---- what did not answer ----
+
+
+def _carried(seen: Look, previous: Look) -> Look:
+    """Keep what was last seen of what does not answer: nobody saw it go, and its ceilings pass all the same (I24)."""
+    rules = {(one.agreement, one.rule, one.store): one for one in previous.rules}
+    stores = {one.store: one for one in previous.offboarding}
+    left = [one if one.complete else _worse(one, stores.get(one.store)) for one in seen.offboarding]
+    silent = stores.keys() - {one.store for one in left}
+    return replace(
+        seen,
+        rules=tuple(
+            one if one.complete else _worse(one, rules.get((one.agreement, one.rule, one.store))) for one in seen.rules
+        ),
+        offboarding=(*left, *(replace(stores[name], complete=False) for name in sorted(silent))),
+    )
+
+
+def _worse(one: Told, before: Told | None) -> Told:
+    """Return the worse of an incomplete look and the one before it."""
+    if before is None:
+        return one
+    if isinstance(before, Seen):
+        one = replace(one, undatable=max(one.undatable, before.undatable))
+    ceilings = (one.ceiling_of_oldest, before.ceiling_of_oldest)
+    deadlines = (one.next_deadline, before.next_deadline)
+    return replace(
+        one,
+        overdue=max(one.overdue, before.overdue),
+        ceiling_of_oldest=min((moment for moment in ceilings if moment), default=None),
+        next_deadline=min((moment for moment in deadlines if moment), default=None),
+    )
+
+
 # ---- the executor's word against ours ----
 
 
-def _weighed(deployment: Deployment, seen: Look, previous: Look | None) -> Look:
+def _weighed(deployment: Deployment, seen: Look, previous: Look) -> Look:
     """Add where a run found nothing of what had been due before it, and still is (I25)."""
-    if previous is None:
-        return seen
     before, now = previous.due(), seen.due()
     known = {(d.agreement, d.rule, d.idle_at) for d in previous.disagreements}
     found = []

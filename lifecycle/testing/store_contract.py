@@ -252,6 +252,13 @@ class StoreContract:
         seen = store.residue(bound, Register(now, [HoldRow("h3", "cetus", "logs")]))
         assert (store.residue(bound).items, seen.items, seen.oddities.unattributed) == (1, 3, 1)
         assert store.residue(of_all("system", CUTOFF), Register(now, [HoldRow("h3", "cetus", "system")])).items == 0
+        with store.looking() as ask:
+            assert ask(bound, Register(now, [HoldRow("h3", "cetus", "logs")])) == seen
+            with pytest.raises(Refused):
+                ask(of_all("logs"))
+            world.insert("logs", [log(6, "acme")])
+            again = ask(bound, Register(now, []), narrow=True)
+            assert (again.items, again.oddities.unattributed) == (5, 0)
         mirrored = store.mirrored()
         assert set(mirrored.tenants) == set(w.TENANTS)
         assert set(mirrored.holds) == {HoldRow("h1", "acme", None), HoldRow("h2", "borealis", "tickets")}

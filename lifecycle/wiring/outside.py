@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,9 +91,10 @@ class UntilAsked:
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Write a file under another name, sync it, and put it in place. Raises Transient; then the old file stands."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Several hosts may share the volume, and every container counts its processes from 1.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -99,6 +102,8 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
         temporary.replace(path)
         _sync_folder(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         msg = f"{path.name} cannot be written: {error.strerror}"
         raise Transient(msg) from None
 

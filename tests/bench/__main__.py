@@ -16,7 +16,7 @@ from lifecycle.core.selection import Before, Bound, Selection, WholeScope
 from lifecycle.ports.clock import SystemClock
 from lifecycle.wiring.deployment import Options, open_deployment
 from tests import servers
-from tests.bench import peers, run, table
+from tests.bench import peers, run, scale, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +168,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--only", default="P1,P1b,P1c,P1d,P2,P7,P8,P12")
+    parser.add_argument("--only", default="P1,P1b,P1c,P1d,P2,P7,P8,P10,P12")
     arguments = parser.parse_args()
     wanted = set(arguments.only.split(","))
     with servers.own_postgres_server() as server:
@@ -181,6 +181,8 @@ def main() -> int:
             bench.nightly()
         if "P7" in wanted:
             bench.scan()
+        if "P10" in wanted:
+            report(**scale.case(server.url, times=arguments.times))
         if "P12" in wanted and bench.memory:
             rss = max(bench.memory)
             report(case="P12 peak memory of these jobs, MiB", ours=rss, peer=MEMORY_GOAL, ratio=rss / MEMORY_GOAL,

@@ -111,7 +111,9 @@ def measure(folder: Path) -> dict[str, Any]:
         resolved = time.monotonic()
         mirror.mirror(deployment, deployment.stores)
         mirrored = time.monotonic()
+        busy = time.process_time()
         first = _plan(deployment)
+        busy = time.process_time() - busy
         again = _plan(deployment)
     return {
         "obligations": len(obligations),
@@ -120,6 +122,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "resolve_s": resolved - opened,
         "mirror_s": mirrored - resolved,
         "plan_s": first,
+        "plan_cpu_s": busy,
         "plan_again_s": again,
         "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

@@ -120,7 +120,7 @@ class Node:
     def run(self, pod: Pod, container: dict[str, Any], *arguments: str) -> str:
         """Run a container to its end, expect success, and return what it said."""
         process = self.start(pod, container, *arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == 0, out + err
         return out
 

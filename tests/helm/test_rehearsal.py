@@ -32,7 +32,7 @@ lifecycle: tenants/v1
 tenants:
   - {id: portal-one, agreement: clientport, firm: Example Ltd, contract_start: 2020-01-01}
 """
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_documents_that_cannot_be_used_end_a_release_before_it_begins(helm, secr
     with node(bad, secrets) as place:
         hook = place.pod(bad.one("Job")["spec"]["template"])
         process = place.start(hook, hook.spec["initContainers"][0])
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == 2, out + err
         assert "operators.yaml:2:" in err
 

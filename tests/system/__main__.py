@@ -1,4 +1,4 @@
-"""`make system`: the unit on a real systemd. Exit 0 when every fact holds, 1 when one does not, 2 when it cannot run."""
+"""`make system`: the unit on a real systemd. Exit 0: every fact holds; 1: one does not; 2: it cannot run here."""
 
 from __future__ import annotations
 

@@ -158,4 +158,3 @@ def _kept(name: str, make: Callable[[Path], None]) -> Path:
 
 def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-

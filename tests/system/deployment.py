@@ -1,4 +1,4 @@
-"""What an operator does on a machine, command by command, until the unit can be started (docs/operations/systemd.md)."""
+"""What an operator does on a machine until the unit can be started: the commands of docs/operations/systemd.md."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ UNITS = ROOT / "deploy" / "systemd"
 LIFECYCLE = "/opt/lifecycle/bin/lifecycle"
 TENANTS = ("tenant-stays-4711", "tenant-leaves-0815")
 APPLICATION = "srv/portal/portal.sqlite"
+KEY = "/media/op-one.pem"
 
 INVENTORY = """\
 lifecycle: inventory/v1
@@ -157,7 +158,7 @@ class Operator:
         address = folder / "credentials" / "main"
         address.write_text(f"sqlite:////{APPLICATION}\n")
         address.chmod(0o600)
-        self.plain("operator", "new", "op-one", "--key", "/root/op-one.pem")
+        self.plain("operator", "new", "op-one", "--key", KEY)
         # The documents hold no secrets, and the service's user is nobody that root could name beforehand.
         self.machine.run("chmod", "-R", "a+rX", "/etc/lifecycle/policies")
         self.machine.run("sh", "-c", "chmod 755 /etc/lifecycle; chmod 644 /etc/lifecycle/*.yaml")
@@ -169,7 +170,7 @@ class Operator:
     def sign(self, rule: str) -> str:
         """Plan a rule, sign the plan and grant its mandate; return the plan's hash."""
         plan = str(self.json("plan", rule)["plans"][0]["hash"])
-        call = ("--by", "op-one", "--key", "/root/op-one.pem", "--mandate", "--most", "1000000")
+        call = ("--by", "op-one", "--key", KEY, "--mandate", "--most", "1000000")
         self.ctl("approve", plan, *call)
         return plan
 

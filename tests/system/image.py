@@ -1,9 +1,9 @@
 """`make image`: builds deploy/docker/Dockerfile with buildah, and runs the image as it is meant to run.
 
-    python -m tests.system.image                                 a base made by debootstrap, where no registry is reached
-    python -m tests.system.image --base REGISTRY/python@sha256:…  a real one, named with its digest
+    python -m tests.system.image                             a base made by debootstrap, where no registry is reached
+    python -m tests.system.image --base REGISTRY/python@sha256:…        a real one, named with its digest
 
-What is built from the made base is for the check alone; it says so, and is removed afterwards (`--to` keeps an archive).
+What is built from the made base is for the check alone and says so. It is removed afterwards; `--to` keeps an archive.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def check(buildah: Buildah, folder: Path) -> list[str]:
 
 def example(folder: Path) -> None:
     """A deployment's documents, as `lifecycle init` makes them and the sample settings place the state."""
-    call = ["init", folder, "--deployment", "portal", "--origin", "lifecycle.example.com/portal"]
-    sh(sys.executable, "-m", "lifecycle", *call, "--agreement", "clientport")
+    call = ("--deployment", "portal", "--origin", "lifecycle.example.com/portal", "--agreement", "clientport")
+    sh(sys.executable, "-m", "lifecycle", "init", folder, *call)
     shutil.copy(ROOT / "deploy/systemd/lifecycle.yaml", folder / "lifecycle.yaml")
     (folder / "state.db").unlink()
     (folder / "inventory.yaml").write_text(INVENTORY)

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.system.base import PLAIN, Unavailable
 
@@ -49,7 +49,7 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._first = 0
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         """Boot, and return once systemd says that it is up."""
         call = ["systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--private-network"]
         call += ["--private-users=no", "--link-journal=no", "--machine=lifecycle-system", "--console=pipe"]
@@ -126,7 +126,7 @@ class Machine:
         raise LookupError(f"process {inside} of the machine is not there")
 
     def _ours(self, process: Path) -> bool:
-        return os.readlink(process / "ns" / "pid") == os.readlink(f"/proc/{self._first}/ns/pid")
+        return (process / "ns" / "pid").readlink() == Path(f"/proc/{self._first}/ns/pid").readlink()
 
     def _wait_for_init(self) -> int:
         """Process 1 of the machine: the child of systemd-nspawn that became systemd."""

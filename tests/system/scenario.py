@@ -111,7 +111,7 @@ def a_stop_ends_within_its_time_and_the_next_start_goes_on(operator: Operator) -
 
 
 def the_proof_has_no_gap(operator: Operator) -> str:
-    """After a kill and a stop, the log verifies, its receipts add up to the rows that are gone, young rows are there."""
+    """After a kill and a stop the log verifies, its receipts add up to what is gone, and young rows are there."""
     assert operator.json("evidence", "verify-log")["valid"] is True
     deleted = sum(int(entry["deleted"]) for entry in _entries(operator, "batch.receipt"))
     assert deleted == 2000 + 2 * MANY, deleted

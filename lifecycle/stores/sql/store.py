@@ -59,6 +59,7 @@ from lifecycle.stores.sql import (
 from lifecycle.stores.sql.catalogue import World, world_of
 from lifecycle.stores.sql.dialects import Dialect
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
+from lifecycle.stores.sql.residue import Mirrors
 from lifecycle.stores.sql.sqlite import SqliteDialect
 
 DIALECTS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
@@ -316,7 +317,7 @@ class SqlStore:
             with self._fresh() as (connection, world):
 
                 def ask(bound: Bound, register: Register | None = None, *, narrow: bool = False) -> Residue:
-                    mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+                    mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours, register)
                     return self._ask(connection, mirrors, world, bound, narrow=narrow)
 
                 yield ask
@@ -326,9 +327,7 @@ class SqlStore:
             raise problem
 
     @translated
-    def _ask(
-        self, connection: Connection, mirrors: residue.Mirrors, world: World, bound: Bound, *, narrow: bool
-    ) -> Residue:
+    def _ask(self, connection: Connection, mirrors: Mirrors, world: World, bound: Bound, *, narrow: bool) -> Residue:
         try:
             return residue.look(connection, mirrors, world, bound, narrow=narrow)
         finally:
@@ -340,7 +339,7 @@ class SqlStore:
     def population(self, dataset: str) -> int:
         """Count everything, on a connection made for this look."""
         with self._fresh() as (connection, world):
-            mirrors = residue.Mirrors(self.dialect.fresh(), self.dialect.ours)
+            mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours)
             return survivors.population(connection, mirrors, world, dataset)
 
     @contextmanager
