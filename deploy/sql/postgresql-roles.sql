@@ -32,11 +32,37 @@ GRANT INSERT, UPDATE, DELETE ON lifecycle.tenant, lifecycle.hold TO lifecycle_ex
 GRANT INSERT ON lifecycle.receipt TO lifecycle_executor;
 GRANT UPDATE (state, deleted, cascaded, digest, sealed, checkpoint) ON lifecycle.receipt TO lifecycle_executor;
 
--- For each dataset (example: tickets (id, customer_id, created_at), whose tenant is found over customers):
+-- The planner of queries should know how large the mirrors are; before PostgreSQL 17 only their owner can tell it, and
+-- autovacuum does in time.
+DO $$
+BEGIN
+  IF current_setting('server_version_num')::integer >= 170000 THEN
+    EXECUTE 'GRANT MAINTAIN ON lifecycle.tenant, lifecycle.hold TO lifecycle_executor';
+  END IF;
+END
+$$;
+
+-- A login that lifecycle uses for a store needs both roles:
+--
+--   CREATE ROLE lifecycle_login LOGIN PASSWORD '…';
+--   GRANT lifecycle_planner, lifecycle_executor TO lifecycle_login;
+--
+-- For each dataset (example: tickets (id, customer_id, created_at, …), whose tenant is found over customers):
 --
 --   GRANT SELECT (id, customer_id, created_at) ON tickets TO lifecycle_planner, lifecycle_executor;
+--       key, tenant column, start times, columns of `only`, and every column that references another dataset
 --   GRANT DELETE ON tickets TO lifecycle_executor;
 --   GRANT SELECT (id, tenant_id) ON customers TO lifecycle_planner, lifecycle_executor;
---   GRANT UPDATE (id) ON customers TO lifecycle_executor;          -- FOR SHARE on the parents of a tenant path
---   GRANT UPDATE (other_id) ON left_side TO lifecycle_executor;    -- a column that the inventory names under `detach`
---   GRANT SELECT ON tickets TO lifecycle_planner;                  -- only where rows are exported
+--   GRANT UPDATE (id) ON customers TO lifecycle_executor;
+--       one column of the key: PostgreSQL asks for it before it locks rows, here the parents of a tenant path
+--   GRANT UPDATE (id) ON tickets TO lifecycle_executor;
+--       the same, only where the inventory declares `cascades` for tickets: their rows are locked before they go
+--   GRANT UPDATE (other_id) ON left_side TO lifecycle_executor;
+--       a column that the inventory names under `detach`
+--   GRANT SELECT ON tickets TO lifecycle_planner;
+--       whole rows, only where they are exported
+--
+-- UPDATE on a key column also allows to change it. Where rows reference the key without ON UPDATE, the server refuses
+-- that; elsewhere this is a limit of these roles.
+--
+-- tests/stores/test_roles.py runs this file and the whole line with it, and checks what the roles cannot do.

@@ -43,5 +43,8 @@ def _ask(ping: str) -> None:
     try:
         with opener.open(ping, timeout=_SECONDS) as answer:
             answer.read(1)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise Transient(f"the dead man's address answered {error.code}") from None
+    except (OSError, ValueError) as error:
         raise Transient(f"the dead man's address could not be asked ({type(error).__name__})") from None

@@ -107,7 +107,7 @@ class Duties:
 
     def go_on_from(self, before: Duties) -> None:
         """Take over what the duties under the documents of before had seen last: a reload forgets no deadline."""
-        self._seen = before._seen  # noqa: SLF001 - another of our own kind
+        self._seen = before._seen
 
     def stopped(self) -> str | None:
         """Return why nothing is changed at present, in words, or None."""

@@ -58,15 +58,16 @@ class Service:
     def __init__(self, folder: Path, stream: TextIO, options: Options) -> None:
         """Open everything. Raises what `open_deployment` raises: documents, keys, kinds, a history that is not ours."""
         self._folder, self._stream = folder, stream
-        self._clock = options.clock or SystemClock()
+        self._clock, self._steady = options.clock or SystemClock(), SystemClock()
         self._options = replace(options, register=False, ending=self._must_end)
         self._ending = threading.Event()
         self._asked: set[str] = set()
         self._turn, self._view = threading.Lock(), threading.Lock()
         self._lease: Lease | None = None
         self._led = ExitStack()
-        self._beat = self._moved = self._clock.monotonic()
+        self._beat = self._moved = self._steady.monotonic()
         self._notifier = Notifier()
+        self._clockwork: BackgroundScheduler | None = None
         self._drift: controls.DriftGuard | None = None
         self._loaded = self._load()
         self._refused: Signature | None = None
@@ -84,7 +85,7 @@ class Service:
             host, port = loaded.settings.http.address()
             server = Server(host, port, Pages(self._metrics, self._unhealthy, self._unready, self._unstarted))
             stack.callback(server.close)
-            scheduler = self._scheduler(loaded.settings)
+            scheduler = self._clockwork = self._scheduler(loaded.settings)
             with _signals(self._ask):
                 scheduler.start()
                 loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version)
@@ -100,15 +101,15 @@ class Service:
             self._keep_leading()
             self._answer_signals()
             self._reload_if_changed()
-            self._beat = self._clock.monotonic()
+            self._beat = self._steady.monotonic()
             if not self._stuck():
                 self._notifier.alive()
 
     def _end(self, scheduler: BackgroundScheduler) -> bool:
         """Let the batch end, and return whether it did within its time."""
         scheduler.pause()
-        until = self._clock.monotonic() + self._loaded.settings.daemon.stop_within.seconds
-        done = all(lock.acquire(timeout=max(0.0, until - self._clock.monotonic())) for lock in (self._turn, self._view))
+        until = self._steady.monotonic() + self._loaded.settings.daemon.stop_within.seconds
+        done = all(lock.acquire(timeout=max(0.0, until - self._steady.monotonic())) for lock in (self._turn, self._view))
         scheduler.shutdown(wait=False)
         if done:
             with contextlib.suppress(LifecycleError):
@@ -181,6 +182,11 @@ class Service:
         except Exception as error:  # noqa: BLE001  # the service outlives a fault of one duty; no sign of life is left
             duties.report.log.critical(event, error=type(error).__name__)
 
+    def _look_soon(self) -> None:
+        """Let the next look come now: a new leader knows nothing yet, new documents promise something else."""
+        if self._clockwork is not None:
+            self._clockwork.modify_job("look", next_run_time=SystemClock().now())
+
     def _skipped(self, event: JobSubmissionEvent) -> None:
         if event.job_id == "act":
             self._loaded.duties.report.log.info("tick.skipped", reason="overlap")
@@ -219,6 +225,7 @@ class Service:
         report = self._loaded.duties.report
         report.metrics.set_leader(leader=True)
         report.log.info("leader.gained", leader=True)
+        self._look_soon()
         self._notifier.status("leading")
 
     def _lost(self) -> None:
@@ -295,6 +302,7 @@ class Service:
         self._loaded, self._refused = loaded, None
         loaded.duties.report.metrics.reloaded()
         loaded.duties.report.log.info("documents.reloaded")
+        self._look_soon()
         old.stack.close()
 
     def _load(self) -> _Loaded:
@@ -314,15 +322,15 @@ class Service:
         return self._loaded.duties.report.metrics.render()
 
     def _got_on(self) -> None:
-        self._moved = self._clock.monotonic()
+        self._moved = self._steady.monotonic()
 
     def _stuck(self) -> bool:
         """Return whether the worker is in a turn and has not got on for longer than any run may take."""
         longest = self._loaded.settings.schedule.longest_run.seconds
-        return self._turn.locked() and self._clock.monotonic() - self._moved > longest
+        return self._turn.locked() and self._steady.monotonic() - self._moved > longest
 
     def _unhealthy(self) -> str | None:
-        if self._clock.monotonic() - self._beat > HANGS_AFTER:
+        if self._steady.monotonic() - self._beat > HANGS_AFTER:
             return "the main loop does not beat"
         return "the worker does not get on" if self._stuck() else None
 

@@ -18,7 +18,7 @@ from lifecycle.documents.tree import Node, Path, Position
 _SHOWABLE = re.compile(r"[0-9A-Za-zÄÖÜäöüß ._+:%*§()-]{1,40}")
 _OF_THE_WHOLE = frozenset({FAULTS, "union_tag_invalid", "union_tag_not_found"})
 """Errors about a mapping as a whole: they say nothing new where a value inside it was reported already."""
-_SECRET = frozenset({"address", "state", "public_key"})
+_SECRET = frozenset({"address", "state", "leader_url", "ping", "public_key"})
 """Keys under which a secret may be written by mistake."""
 _MISSING_FIX = {
     "gone_by": "write the period the clause names",

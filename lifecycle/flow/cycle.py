@@ -119,6 +119,10 @@ def _recovery(deployment: Deployment, took: Reporter) -> None:
     try:
         with deployment.state.exclusive() as epoch:
             recover(deployment, epoch)
+    except Refused as refusal:
+        # Whoever is at work recovers first thing.
+        if refusal.guard not in slots.FLEETING:
+            raise
     except Transient as error:
         took(Turn("-", "recovery", "failed", error=error))
 
@@ -137,6 +141,7 @@ def _keep_time(deployment: Deployment, *, mark: bool) -> datetime:
         effective_now(deployment, ())
     except Refused as refusal:
         log_refusal(deployment, refusal)
+        checkpoint(deployment)
         raise
     try:
         raise_mark(deployment, effective_now(deployment, sorted(deployment.stores)))
@@ -158,8 +163,13 @@ def _whose_turn(deployment: Deployment, now: datetime, *, scheduled: bool) -> li
     binding = set(due_rules(deployment))
     nobody_today = [due for due in found if (due.agreement, due.rule) not in binding]
     if nobody_today:
-        with deployment.state.exclusive() as epoch:
-            slots.idle(deployment, nobody_today, epoch, now)
+        try:
+            with deployment.state.exclusive() as epoch:
+                slots.idle(deployment, nobody_today, epoch, now)
+        except Refused as refusal:
+            if refusal.guard not in slots.FLEETING:
+                raise
+            # While another process is at work they stay due: the next tick notes it.
     return [due for due in found if (due.agreement, due.rule) in binding]
 
 

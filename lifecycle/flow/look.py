@@ -18,6 +18,7 @@ from lifecycle.core.obligation import Resolution, Unresolved, resolve
 from lifecycle.core.tenant import Tenant
 from lifecycle.core.value import Value
 from lifecycle.flow import registers, slots
+from lifecycle.flow.controls import marked_at
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.eyes import Eyes, Present
 from lifecycle.flow.late import Leaving, Offboarded, offboarded
@@ -108,7 +109,9 @@ def look(deployment: Deployment, previous: Look | None = None) -> Look:
     last word on what does not answer comes. The present is our own clock's; the spread is told, not refused. Raises
     only what our own state raises.
     """
-    present = Present(deployment.policy, deployment.clock.now(), deployment.limits.margin_days)
+    # A clock that fell behind must not hide what is overdue: the latest time on record counts (I13).
+    now = max(deployment.clock.now(), marked_at(deployment) or deployment.clock.now())
+    present = Present(deployment.policy, now, deployment.limits.margin_days)
     register, kept = _readable(deployment, "tenant", Tenant), _readable(deployment, "hold", Hold)
     resolution = _resolve(present, register.entries)
     unanswered: list[Unanswered] = []

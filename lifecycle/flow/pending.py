@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.value import Line, Text, Value
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
-from lifecycle.flow.slots import wait
+from lifecycle.flow.slots import LONGEST_WAIT, wait
 from lifecycle.ports.state import Transaction
 
 _PREFIX = "open/"
@@ -38,7 +38,8 @@ class Pending:
 
     def waits(self, now: datetime) -> bool:
         """Return whether it failed and is not tried again yet."""
-        return self.marker.retry_at is not None and now < self.marker.retry_at
+        retry = self.marker.retry_at
+        return retry is not None and timedelta(0) < retry - now <= LONGEST_WAIT
 
 
 def mark(tx: Transaction, plan_hash: str) -> None:

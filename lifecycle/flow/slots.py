@@ -29,7 +29,7 @@ PARKED_AFTER = 3
 """Failures in a row after which a rule counts as parked: shown and alarmed, still tried (I27)."""
 
 _FIRST_WAIT = timedelta(minutes=1)
-_LONGEST_WAIT = timedelta(hours=1)
+LONGEST_WAIT = timedelta(hours=1)
 
 
 class Trouble(Value):
@@ -133,7 +133,8 @@ def _due(
     if start > state.slot:
         return Due(agreement, rule, start, number, missed(slot_at(rule_class, state.slot), number), again=False)
     retry = state.trouble.retry_at if state.trouble else None
-    waiting = retry is not None and now < retry
+    # A moment further away than any wait was written under a clock that was wrong.
+    waiting = retry is not None and timedelta(0) < retry - now <= LONGEST_WAIT
     if asked or (not waiting and (state.state == "begun" or retry is not None)):
         return Due(agreement, rule, state.slot, number, missed=0, again=True)
     return None
@@ -211,7 +212,7 @@ def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) ->
 
 def wait(failures: int) -> timedelta:
     """Return how long to wait after so many failures in a row: a minute, doubled each time, an hour at most."""
-    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(failures - 1, 10)))
+    return min(LONGEST_WAIT, _FIRST_WAIT * (1 << min(failures - 1, 10)))
 
 
 def past_runs(state: RuleState | None) -> tuple[PastRun, ...]:

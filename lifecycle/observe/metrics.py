@@ -149,7 +149,7 @@ class Metrics:
     # ---- what a rule's turn and its schedule tell ----
 
     def set_schedule(self, rule: str, *, interval_seconds: float | None, warning_seconds: float) -> None:
-        """Set how often a rule's turn comes (None: it has none, as for the contract's end), and how near a ceiling may."""
+        """Set how often a rule's turn comes (None: it has none, like a contract's end), and how near a ceiling may."""
         self._series.interval.labels(self._label(rule)).set(math.nan if interval_seconds is None else interval_seconds)
         self._series.warning.labels(self._label(rule)).set(warning_seconds)
 

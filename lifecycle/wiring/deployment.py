@@ -10,10 +10,11 @@ from pathlib import Path
 
 import lifecycle
 from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.policy import Policy
 from lifecycle.core.schedule import Schedule
 from lifecycle.core.settings import Settings
 from lifecycle.core.tenant import Tenant
-from lifecycle.documents import load, load_operators, load_tenants, read_policy
+from lifecycle.documents import Loaded, load, load_operators, load_tenants, read_policy
 from lifecycle.flow import offboard
 from lifecycle.flow.deployment import Deployment, Limits
 from lifecycle.flow.journal import accept_operators, open_log
@@ -61,9 +62,24 @@ def read_settings(folder: Path) -> Settings:
     if not path.exists():
         msg = f"there is no {SETTINGS_FILE} in {folder}"
         raise InvalidDocument(msg, advice="Name the deployment's folder with --dir, or make one with `lifecycle init`.")
-    document = load(path, "settings", file=SETTINGS_FILE).document
-    assert isinstance(document, Settings)  # noqa: S101 - the loader was asked for this kind
-    return document
+    return _settings(load(path, "settings", file=SETTINGS_FILE))
+
+
+def _settings(loaded: Loaded) -> Settings:
+    assert isinstance(loaded.document, Settings)  # noqa: S101 - the loader was asked for this kind
+    return loaded.document
+
+
+def _refuse_unknown_rules(folder: Path, settings: Settings, policy: Policy) -> None:
+    """Raise InvalidDocument where the schedule names a rule that no agreement has: it would run in another class."""
+    known = {rule.id for agreement in policy.agreements for rule in agreement.rules}
+    if unknown := sorted(set(settings.schedule.rules) - known):
+        loaded = load(folder / SETTINGS_FILE, "settings", file=SETTINGS_FILE)
+        problems = tuple(
+            loaded.problem(("schedule", "rules", name), f"no agreement has a rule {name!r}", "write the id of a rule")
+            for name in unknown
+        )
+        raise InvalidDocument("the schedule names rules that nobody promised", problems=problems)
 
 
 def state_url(settings: Settings, folder: Path) -> str:
@@ -89,6 +105,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
     """
     settings = read_settings(folder)
     files = read_policy(folder / settings.policies, inventory=folder / settings.inventory)
+    _refuse_unknown_rules(folder, settings, files.policy)
     operators = load_operators(folder / settings.operators)
     used = keys.load(folder / settings.keys)
     state = open_state(state_url(settings, folder), leader_url=_leader_url(settings, folder))

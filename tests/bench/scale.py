@@ -54,11 +54,12 @@ def categories(datasets: int) -> Iterator[tuple[str, str]]:
         yield f"t{number:03d}", kinds[number // 2 % len(kinds)]
 
 
-def fill(url: str, now: datetime, *, tenants: int, datasets: int, rows: int) -> None:
-    """Make the application's tables: rows of the last days, spread over the tenants."""
+def fill(url: str, now: datetime, *, tenants: int, datasets: int, rows: int, log_days: int = YOUNGEST_DAYS) -> None:
+    """Make the application's tables: rows of the last days, spread over the tenants. `log_days`: those of the logs."""
     server = not url.startswith("sqlite")
     with portal.raw(url) as connection:
-        for table, _ in categories(datasets):
+        for table, category in categories(datasets):
+            days = log_days if category in LOGS else YOUNGEST_DAYS
             time_type = "timestamptz" if server else "TEXT"
             connection.execute(
                 f"CREATE TABLE {table} (id bigint PRIMARY KEY, firm text NOT NULL, at {time_type} NOT NULL)"
@@ -66,10 +67,10 @@ def fill(url: str, now: datetime, *, tenants: int, datasets: int, rows: int) -> 
             series = f"generate_series(0, {rows - 1}) AS n" if server else "n"
             names = f"'firm-' || (n * 7919 % {tenants})"
             if server:
-                moment = f"timestamptz '{now.isoformat()}' - (n % {YOUNGEST_DAYS}) * interval '1 day'"
+                moment = f"timestamptz '{now.isoformat()}' - (n % {days}) * interval '1 day'"
                 recursive = ""
             else:
-                moment = f"datetime('{now:%Y-%m-%d %H:%M:%S}', '-' || (n % {YOUNGEST_DAYS}) || ' days') || '+00:00'"
+                moment = f"datetime('{now:%Y-%m-%d %H:%M:%S}', '-' || (n % {days}) || ' days') || '+00:00'"
                 recursive = f"WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {rows - 1}) "
             connection.execute(f"INSERT INTO {table} {recursive}SELECT n, {names}, {moment} FROM {series}")
             connection.execute(f"CREATE INDEX {table}_at ON {table} (at)")

@@ -227,6 +227,7 @@ def test_systemd_is_told(cli, tmp_path):
         ("look: PT1S", "look: 1 second", 2, "lifecycle.yaml:"),
         ("classes: {daily: {every: PT2S}}", "classes: {daily: {every: PT72H}}", 2, "margin"),
         ("origin:", "orign:", 2, "lifecycle.yaml:"),
+        ("look: PT1S", "rules: {sever-logs: daily}", 2, "no agreement has a rule 'sever-logs'"),
     ],
 )
 def test_bad_settings_are_refused_at_the_start(cli, find, put, code, says):
@@ -296,5 +297,5 @@ def test_two_states_of_one_process_keep_each_others_locks(cli):
 def test_root_is_not_needed(cli):
     """The service runs as whoever owns its folder: it writes only there."""
     with running(cli.folder) as daemon:
-        daemon.seen("run.finished")
+        daemon.wait((cli.folder / "alive").exists)
         assert (cli.folder / "alive").stat().st_uid == os.geteuid()

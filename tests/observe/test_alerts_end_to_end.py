@@ -88,11 +88,12 @@ def test_what_must_alarm_fires_and_clears(cli, now, port):
     with prometheus({"lifecycle": [f"127.0.0.1:{port}"]}, span="2s") as watch:
         watch.until_firing("Down")
         with service(cli):
+            watch.until_clear("Down")
             watch.until_firing("DeadlineBreached")
             assert watch.firing({"Down", "NoLeader"}) == set()
             approve(cli)
             watch.until_clear("DeadlineBreached")
-            assert watch.value("max(lifecycle_records_deleted_total)") == 22
+            watch.until(lambda: watch.value("max(lifecycle_records_deleted_total)") == 22)
             assert watch.firing({"DeadlineApproaching", "GuardRefused"}) == set()
 
             kept = cli.rows("access_log", STAYS)

@@ -117,6 +117,7 @@ def watched():
             for metrics in (leader, standby):
                 scenes.happen(metrics, now, 0)
             watch.until(lambda: watch.value("min(lifecycle_records_deleted_total{job='lifecycle', rule='logs'})") == 4)
+            watch.until(lambda: (watch.value("count_over_time(lifecycle_leader{job='resting'}[10m])") or 0) >= 3)
             yield watch
 
 

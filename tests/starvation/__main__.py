@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SCENARIOS: tuple[type[Scenario], ...] = (*locks.ALL, *outages.ALL, *refusals.ALL, *others.ALL)
-SAMPLE = ("sqlite-writer", "worker-hangs", "delete-revoked", "mandate-exceeded")
+SAMPLE = ("sqlite-writer", "table-locked", "worker-hangs", "mandate-exceeded")
 """One of each kind, of those that heal quickly."""
 
 
@@ -53,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.starvation", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios; without one: all")
     parser.add_argument("--sample", action="store_true", help=f"only {', '.join(SAMPLE)}")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--jobs", type=int, default=4, help="how many at a time (4)")
     parser.add_argument("--list", action="store_true", help="name them and say what happens")
     asked = parser.parse_args()
     names = [*asked.names, *(SAMPLE if asked.sample else ())]
@@ -67,7 +67,9 @@ def main() -> int:
         return 0
     outcomes = run(chosen, asked.jobs, lambda text: print(text, flush=True))
     missed = [outcome.name for outcome in outcomes if not outcome.ok]
-    print(f"{len(outcomes) - len(missed)} of {len(outcomes)} alarmed in time" + (f"; missed: {missed}" if missed else ""))
+    print(
+        f"{len(outcomes) - len(missed)} of {len(outcomes)} alarmed in time" + (f"; missed: {missed}" if missed else "")
+    )
     return 1 if missed else 0
 
 

@@ -90,9 +90,7 @@ def _as_owner(site: Site, *statements: str) -> None:
     assert site.role is not None
     with psycopg.connect(libpq_url(site.owner), autocommit=True) as connection:
         for statement in statements:
-            connection.execute(
-                sql.SQL(statement).format(table=sql.Identifier(TABLE), role=sql.Identifier(site.role))
-            )
+            connection.execute(sql.SQL(statement).format(table=sql.Identifier(TABLE), role=sql.Identifier(site.role)))
 
 
 # ---- mandates and limits --------------------------------------------------------------------------------------------

@@ -112,7 +112,9 @@ def _story(scenario: Scenario, site: Site, seen: list[float]) -> str:
     healthy(site)
     with ExitStack() as stack:
         since = _starve(scenario, site, stack)
-        until(lambda: site.firing(scenario.alarm), f"{scenario.alarm} fires", patience=scenario.limit + since - _now() + 5)
+        until(
+            lambda: site.firing(scenario.alarm), f"{scenario.alarm} fires", patience=scenario.limit + since - _now() + 5
+        )
         seen.append(max(0.0, _now() - since))
         until(lambda: _now() >= since + scenario.limit, "the limit passes")
         assert scenario.bitten(site), "the fault did not bite: rows were deleted"
@@ -139,7 +141,10 @@ def _starve(scenario: Scenario, site: Site, stack: ExitStack) -> float:
             "the verifier has seen the rows and when they must be gone",
             patience=scenario.every / 2,
         )
-        until(lambda: site.watch.value('lifecycle_rule_next_deadline_timestamp_seconds{rule="server-logs"}') == ceiling, "scraped")
+        until(
+            lambda: site.watch.value('lifecycle_rule_next_deadline_timestamp_seconds{rule="server-logs"}') == ceiling,
+            "scraped",
+        )
         assert SystemClock().now() < site.ceiling, "the machine is too slow: the ceiling passed before the fault"
         since = _now() + (site.ceiling - SystemClock().now()).total_seconds()
     stack.enter_context(scenario.fault(site))

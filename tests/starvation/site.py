@@ -119,7 +119,9 @@ class Site:
             with portal.raw(self.owner) as connection:
                 connection.execute(statement)
 
-    def insert(self, *, number: int = ROWS, tenant: str | None = TENANT, first: int = FIRST_KEY, days: int = 0) -> float:
+    def insert(
+        self, *, number: int = ROWS, tenant: str | None = TENANT, first: int = FIRST_KEY, days: int = 0
+    ) -> float:
         """Commit rows past their ceiling (or `days` old), and return when that was, by the monotonic clock."""
         now = SystemClock().now()
         at = now - timedelta(days=days or 200)
@@ -280,7 +282,9 @@ def healthy(site: Site) -> None:
     assert site.metric("lifecycle_overdue_records", rule=RULE, store=STORE) == 0, "overdue before the fault"
     until(lambda: site.watch.value("lifecycle_leader") == 1, "Prometheus has scraped the leader")
     # Down fires for a moment in a Prometheus that has never scraped anybody.
-    until(lambda: not site.firing(site.scenario.alarm), f"{site.scenario.alarm} is silent before the fault", patience=10)
+    until(
+        lambda: not site.firing(site.scenario.alarm), f"{site.scenario.alarm} is silent before the fault", patience=10
+    )
 
 
 def _zones(folder: Path, midnight: datetime) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import threading
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from sqlalchemy import make_url
 from lifecycle.core.errors import Refused, Transient
 from lifecycle.state import engine, leader, open_state
 from lifecycle.state.session import elapsed
+from tests.replicas.wire import Wire
 from tests.servers import libpq_url
 from tests.state.sample import check_whole, child, step
 
@@ -225,43 +225,6 @@ def test_I20_superseded_epoch_is_refused_in_every_thread(state, url):
     other.close()
 
 
-class Wire:
-    """Carries bytes between a client and the server until it is cut: then it is silent, and nothing is closed."""
-
-    def __init__(self, port: int) -> None:
-        self.server_port = port
-        self.cut = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.server_port))
-            self.ends += [client, server]
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
-
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                if self.cut.is_set():
-                    return
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        for end in (self.listener, *self.ends):
-            end.close()
-
-
 def test_I20_cut_network_is_noticed_before_somebody_else_leads(postgres_url):
     """A silent network: the leader knows it before another replica can lead, and its own end does not hang."""
     wire = Wire(make_url(postgres_url).port)
@@ -277,7 +240,7 @@ def test_I20_cut_network_is_noticed_before_somebody_else_leads(postgres_url):
 
     with far.lead() as lease:
         begin = elapsed()
-        wire.cut.set()
+        wire.cut()
         until(led)
         taken, left = elapsed() - begin, elapsed()
     assert known == [True]

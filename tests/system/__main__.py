@@ -54,6 +54,7 @@ def _told(folder: Path) -> int:
                 name = fact.__name__.replace("_", " ")
                 print(f"ok      {name}: {fact(operator)}", flush=True)
                 held += 1
+            operator.application.leave()
         except AssertionError as error:
             name = STORY[held].__name__.replace("_", " ")
             print(f"failed  {name}: {error}\n--- journal ---\n{machine.journal('lifecycle.service')[-6000:]}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,7 @@ SITE = """\
 [Service]
 ReadWritePaths=/srv/portal
 SupplementaryGroups=portal
+UMask=0007
 """
 SHORT = """\
 [Service]
@@ -61,50 +61,49 @@ RestartSec=1
 """
 
 
-@dataclass(frozen=True, slots=True)
 class Application:
-    """The portal's database as this host sees it."""
+    """The portal: connected to its database all the time, as this host sees the file."""
 
-    path: Path
-
-    def create(self) -> None:
-        """Make it, empty, for the application's group."""
-        with closing(sqlite3.connect(self.path)) as connection:
-            connection.execute(
+    def __init__(self, path: Path) -> None:
+        """Connect; the files beside the database are its group's from the first moment."""
+        before = os.umask(0o007)
+        try:
+            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(
                 "CREATE TABLE access_log (id INTEGER PRIMARY KEY, portal_id TEXT NOT NULL, ip TEXT NOT NULL, at TEXT)"
             )
-            connection.execute("CREATE INDEX access_log_at ON access_log (at)")
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("CREATE INDEX access_log_at ON access_log (at)")
+        finally:
+            os.umask(before)
 
     def log(self, count: int, age_days: int) -> None:
         """Write rows of an age, for both tenants in turn."""
-        at = (SystemClock().now() - timedelta(days=age_days)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with closing(self._open()) as connection, connection:
-            rows = ((TENANTS[number % 2], "203.0.113.77", at) for number in range(count))
-            connection.executemany("INSERT INTO access_log (portal_id, ip, at) VALUES (?, ?, ?)", rows)
+        at = _stamp(age_days)
+        rows = ((TENANTS[number % 2], "203.0.113.77", at) for number in range(count))
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT INTO access_log (portal_id, ip, at) VALUES (?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
 
     def left(self) -> dict[str, int]:
         """How many rows are older than ninety days, and how many are not."""
-        limit = (SystemClock().now() - timedelta(days=90)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with closing(self._open()) as connection:
-            sql = "SELECT coalesce(sum(at < ?), 0), coalesce(sum(at >= ?), 0) FROM access_log"
-            due, young = connection.execute(sql, (limit, limit)).fetchone()
+        limit = _stamp(90)
+        sql = "SELECT coalesce(sum(at < ?), 0), coalesce(sum(at >= ?), 0) FROM access_log"
+        due, young = self._connection.execute(sql, (limit, limit)).fetchone()
         return {"due": due, "young": young}
 
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=60)
+    def leave(self) -> None:
+        """Disconnect."""
+        self._connection.close()
 
 
-@dataclass(frozen=True, slots=True)
 class Operator:
     """Root at the machine's terminal."""
 
-    machine: Machine
-
-    @property
-    def application(self) -> Application:
-        """The portal's database."""
-        return Application(self.machine.root / APPLICATION)
+    def __init__(self, machine: Machine) -> None:
+        """Nothing is done yet."""
+        self.machine = machine
+        self.application: Application
 
     def plain(self, *call: str) -> Done:
         """The command line as root: for documents and keys, which are root's."""
@@ -138,13 +137,11 @@ class Operator:
         (folder / name).write_text(text)
 
     def start_application(self) -> None:
-        """Make the portal's database, readable and writable by its group."""
+        """Start the portal: its database belongs to its group."""
         run = self.machine.run
         run("groupadd", "--system", "portal")
         run("install", "--directory", "--mode=2770", "--group=portal", "/srv/portal")
-        self.application.create()
-        run("chgrp", "portal", f"/{APPLICATION}")
-        run("chmod", "660", f"/{APPLICATION}")
+        self.application = Application(self.machine.root / APPLICATION)
 
     def deploy(self) -> None:
         """Make the deployment: documents and secrets of root's, the state of the service's."""
@@ -175,6 +172,6 @@ class Operator:
         return plan
 
 
-def now() -> datetime:
-    """This host's time."""
-    return SystemClock().now()
+def _stamp(age_days: int) -> str:
+    """A moment of the past as the application writes it."""
+    return (SystemClock().now() - timedelta(days=age_days)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,13 +16,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lifecycle
 from tests.system import base
 from tests.system.base import ROOT, sh
 from tests.system.deployment import INVENTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCKER = ROOT / "deploy" / "docker"
 TOOLS = {**base.TOOLS, "buildah": "buildah"}
@@ -36,8 +41,11 @@ class Buildah:
     """buildah with a store of its own, so that nothing of the machine's is touched."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep images and containers below this folder."""
+        """Keep images and containers below this folder: as layers, or as whole copies where it is a layer itself."""
         self._folder = folder
+        folder.mkdir(parents=True)
+        kind = sh("stat", "--file-system", "--format=%T", folder).strip()
+        self._driver = "vfs" if kind in {"overlayfs", "overlay"} else "overlay"
 
     def __call__(self, *call: str | Path, **options: object) -> str:
         """Run one command. Raises Unavailable."""
@@ -46,7 +54,7 @@ class Buildah:
     def line(self, *call: str | Path) -> tuple[str, ...]:
         """The command line with the store's places."""
         places = (f"--root={self._folder / 'root'}", f"--runroot={self._folder / 'run'}")
-        return ("buildah", "--storage-driver=vfs", *places, *(str(part) for part in call))
+        return ("buildah", f"--storage-driver={self._driver}", *places, *(str(part) for part in call))
 
 
 def make_base(buildah: Buildah) -> str:
@@ -88,37 +96,55 @@ def declared(buildah: Buildah) -> dict[str, Any]:
     return dict(json.loads(buildah("inspect", "--type=image", IMAGE))["Docker"]["config"])
 
 
-def run(buildah: Buildah, *call: str, documents: Path, state: Path) -> subprocess.CompletedProcess[str]:
-    """Run a verb as a container of the image: its user, a read-only root, documents read-only, one volume, no network.
-
-    In namespaces of our own rather than through `buildah run`, whose chroot isolation can make nothing read-only.
-    """
-    container = buildah("from", "--pull=never", IMAGE)
-    root = Path(buildah("mount", container))
-    config = declared(buildah)
-    (root / "etc/lifecycle").mkdir(exist_ok=True)
-    mounts = f"""
-        set -eu
-        mount --bind {root} {root}
-        mount --bind {documents} {root}/etc/lifecycle
-        mount -o remount,bind,ro {root}/etc/lifecycle
-        mount --bind {state} {root}/var/lib/lifecycle
-        mount -t tmpfs -o mode=1777 tmpfs {root}/tmp
-        mount -t proc proc {root}/proc
-        mount -o remount,bind,ro {root}
-        uid={USER.split(":", maxsplit=1)[0]}
-        exec chroot --userspec={USER} {root} /usr/bin/env -i "$@"
-    """
-    inside = ["unshare", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "--propagation=private"]
-    environment = [*config["Env"], "HOME=/"]
+@contextmanager
+def container(buildah: Buildah) -> Iterator[Path]:
+    """The root directory of a new container."""
+    made = buildah("from", "--pull=never", IMAGE)
     try:
+        yield Path(buildah("mount", made))
+    finally:
+        buildah("umount", made)
+        buildah("rm", made)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a container runs: its root, what is mounted into it, and what the image says of itself."""
+
+    root: Path
+    documents: Path
+    state: Path
+    config: dict[str, Any]
+
+    def run(self, *call: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb: the image's user, a read-only root, documents read-only, one volume, no network, no rights.
+
+        In namespaces of our own rather than through `buildah run`, whose chroot isolation can make nothing read-only.
+        """
+        (self.root / "etc/lifecycle").mkdir(exist_ok=True)
+        mounts = f"""
+            set -eu
+            mount --bind {self.root} {self.root}
+            mount --bind {self.documents} {self.root}/etc/lifecycle
+            mount -o remount,bind,ro {self.root}/etc/lifecycle
+            mount --bind {self.state} {self.root}/var/lib/lifecycle
+            mount -t tmpfs -o mode=1777 tmpfs {self.root}/tmp
+            mount -t proc proc {self.root}/proc
+            mount -o remount,bind,ro {self.root}
+            exec setpriv --no-new-privs chroot --userspec={USER} {self.root} /usr/bin/env -i "$@"
+        """
+        inside = ["unshare", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "--propagation=private"]
+        words = [*self.config["Env"], "HOME=/", *self.config["Entrypoint"], *call]
         return subprocess.run(
-            [*inside, "sh", "-c", mounts, "sh", *environment, *config["Entrypoint"], *call],
+            [*inside, "sh", "-c", mounts, "sh", *words],
             env=base.PLAIN, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
-    finally:
-        buildah("umount", container)
-        buildah("rm", container)
+
+    def must(self, *call: str) -> str:
+        """Run a verb, expect that it succeeds, and return the last line that it printed."""
+        done = self.run(*call)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip().splitlines()[-1]
 
 
 def check(buildah: Buildah, folder: Path) -> list[str]:
@@ -130,24 +156,22 @@ def check(buildah: Buildah, folder: Path) -> list[str]:
     example(documents)
     state.mkdir(mode=0o700)
     os.chown(state, *(int(part) for part in USER.split(":")))
-    places = {"documents": documents, "state": state}
-    version = run(buildah, "--version", **places)
-    assert version.returncode == 0, version.stdout + version.stderr
-    assert lifecycle.__version__ in version.stdout
-    validated = run(buildah, "validate", "/etc/lifecycle", **places)
-    assert validated.returncode == 0, validated.stdout + validated.stderr
-    upgraded = run(buildah, "db", "upgrade", **places)
-    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
-    made = sorted(path.name for path in state.iterdir())
-    assert made == ["state.db"], made
-    refused = run(buildah, "init", "/opt/elsewhere", "--deployment", "x", "--origin", "example.com/x", **places)
-    assert refused.returncode != 0, "the root file system could be written"
+    with container(buildah) as root:
+        place = Place(root, documents, state, config)
+        version = place.must("--version")
+        assert lifecycle.__version__ in version
+        validated = place.must("validate", "/etc/lifecycle")
+        place.must("db", "upgrade")
+        made = sorted(path.name for path in state.iterdir())
+        assert made == ["state.db"], made
+        elsewhere = place.run("init", "/opt/elsewhere", "--deployment", "x", "--origin", "example.com/x")
+        assert elsewhere.returncode != 0, "the root file system could be written"
     return [
         f"user {config['User']}, stop signal {config['StopSignal']}, volume {', '.join(config['Volumes'])}",
-        f"lifecycle --version: {version.stdout.strip()}",
-        f"lifecycle validate: {validated.stdout.strip().splitlines()[-1]}",
+        f"lifecycle --version: {version}",
+        f"lifecycle validate: {validated}",
         f"lifecycle db upgrade: wrote {', '.join(made)} into the volume",
-        f"lifecycle init /opt/elsewhere: refused, the root is read-only (exit {refused.returncode})",
+        f"lifecycle init /opt/elsewhere: nothing can be written there (exit {elsewhere.returncode})",
     ]
 
 
