@@ -16,7 +16,7 @@ demo: venv ## the whole story on embedded stores with a simulated clock, into DI
 	$(BIN)/lifecycle demo "$(DIR)"
 
 test: lint ## lint, all tests, the branch coverage of core and evidence, sampled faults
-	$(BIN)/python -m pytest --quiet -n 2 --dist loadgroup --ignore=tests/core --ignore=tests/evidence
+	$(BIN)/python -m pytest --quiet -n 2 --ignore=tests/core --ignore=tests/evidence
 	$(BIN)/python -m pytest --quiet -n 2 tests/core tests/evidence \
 		--cov=lifecycle.core --cov=lifecycle.evidence --cov-branch --cov-fail-under=100
 	$(BIN)/python -m tests.faults --sample

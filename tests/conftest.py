@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # A busy machine is no counter-example; a failure prints how to repeat it.
 settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and all files that live in the seeded helpdesk together."""
-    for item in items:
-        together = "helpdesk" if item.path.name.startswith("test_helpdesk") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+class ByFile(LoadScopeScheduling):
+    """Keeps a file's tests on one worker, and all files that live in the seeded helpdesk together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "helpdesk" if Path(file).name.startswith("test_helpdesk") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Schedule by file: a world that a module built once is not built twice."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.settings import Settings
 from lifecycle.daemon.alive import sign
 from lifecycle.daemon.report import Report
-from lifecycle.flow.controls import DriftGuard, refuse_if_stopped
+from lifecycle.flow.controls import DriftGuard, log_refusal, refuse_if_stopped
 from lifecycle.flow.cycle import tick
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
@@ -86,9 +86,18 @@ class Duties:
         except LifecycleError as error:
             self.report.trouble("look.failed", error)
             return False
-        self._seen = found
+        before, self._seen = self._seen, found
         self.report.looked(found)
+        self._disagree(before, found)
         return True
+
+    def _disagree(self, before: Look | None, found: Look) -> None:
+        """Put on record, once, that other eyes see due items where the executor saw none (I25)."""
+        known = {(one.agreement, one.rule) for one in before.disagreements} if before else set()
+        for one in found.disagreements:
+            if (one.agreement, one.rule) not in known:
+                refusal = Refused(f"{one.due} items are due that a run did not find", guard="second-opinion")
+                log_refusal(self._eyes, refusal, rule=one.rule)
 
     def follow(self, *, aloud: bool) -> bool:
         """Fold what the log has gained; a state that does not answer is told of by whoever needs it to write."""

@@ -15,7 +15,7 @@ from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.cycle import DAEMON, Turn
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
-from lifecycle.flow.journal import decoded
+from lifecycle.flow.journal import check_history, decoded
 from lifecycle.flow.late import Offboarded
 from lifecycle.flow.look import Look
 from lifecycle.flow.mirror import holds
@@ -25,6 +25,9 @@ from lifecycle.observe.fold import OFFBOARDING
 
 REMEMBERED = 20_000
 """Entries of the log that a start folds again; what lies further back counts through the registers alone."""
+
+ENDS = frozenset({"contract-end", "window-end"})
+"""Start times that are no rule's turn: they are an offboarding's, which people approve."""
 
 _BAD = frozenset({"refused", "failed", "partial"})
 
@@ -59,21 +62,32 @@ def rules_of(deployment: Deployment) -> Mapping[str, frozenset[str]]:
 
 
 class Report:
-    """The log and the metrics of one set of documents; a reload makes a new one."""
+    """The log and the metrics of one set of documents; after a reload a new one goes on with the same metrics."""
 
-    def __init__(self, deployment: Deployment, log: Log) -> None:
+    def __init__(self, deployment: Deployment, log: Log, before: Report | None = None) -> None:
         """Make every series, and remember where the deployment's log stands."""
         self._deployment = deployment
         self.log = log
-        self.metrics = Metrics(CollectorRegistry(), rules=rules_of(deployment), version=deployment.tool_version)
-        schedule, margin = deployment.schedule, deployment.limits.margin_days
+        if before is None:
+            self.metrics = Metrics(CollectorRegistry(), rules=rules_of(deployment), version=deployment.tool_version)
+            self._begun = deployment.state.size()
+            self._folded = max(0, self._begun - REMEMBERED)
+        else:
+            self.metrics = before.metrics
+            self._begun, self._folded = before._begun, before._folded  # noqa: SLF001 - one of our own kind
+            self.metrics.declare(rules_of(deployment))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Set how often each rule's turn comes; what counts from a contract's end has none."""
+        schedule, margin = self._deployment.schedule, self._deployment.limits.margin_days
         longest = schedule.settings.longest_run.seconds
-        for _, rule in slots.declared(deployment):
-            every = schedule.class_of(rule).every.seconds
-            warning = warning_seconds(margin_days=margin, interval_seconds=every, longest_run_seconds=longest)
+        for agreement, rule in slots.declared(self._deployment):
+            every: float | None = schedule.class_of(rule).every.seconds
+            warning = warning_seconds(margin_days=margin, interval_seconds=every or 0, longest_run_seconds=longest)
+            if all(one.start in ENDS for one in self._deployment.policy.rules(agreement, rule)):
+                every = None
             self.metrics.set_schedule(rule, interval_seconds=every, warning_seconds=warning)
-        self._begun = deployment.state.size()
-        self._folded = max(0, self._begun - REMEMBERED)
 
     def follow(self, *, aloud: bool) -> None:
         """Fold the entries that the log has gained, and write a line for each where `aloud` (the leader does)."""
@@ -86,6 +100,7 @@ class Report:
                     log_entry(self.log, entry, index)
             self._folded = index + 1
         self._registers()
+        self.anchored()
 
     def _registers(self) -> None:
         """Set what the registers know better than the folded part of the log; of several agreements, the worst."""
@@ -112,14 +127,24 @@ class Report:
         metrics.set_holds([hold.id for hold in holds(deployment)])
 
     def _mandates(self) -> Mapping[str, datetime | None]:
-        """Return when each rule's mandate ends; None for a rule whose only mandates were revoked."""
-        ends: dict[str, datetime | None] = {rule: None for _, rule in slots.declared(self._deployment)}
+        """Return when each rule's mandate ends: within an agreement the last one counts, across them the first."""
+        ends: dict[tuple[str, str], datetime] = {}
         for mandate in registers.every(self._deployment.state, "mandate", Mandate):
             if mandate.revoked_on is None:
-                end = datetime.combine(mandate.expires_on, time(), UTC)
-                known = ends.get(mandate.rule)
-                ends[mandate.rule] = end if known is None else max(end, known)
-        return ends
+                key, end = (mandate.agreement, mandate.rule), datetime.combine(mandate.expires_on, time(), UTC)
+                ends[key] = max(end, ends.get(key, end))
+        found: dict[str, datetime | None] = {rule: None for _, rule in slots.declared(self._deployment)}
+        for (_, rule), end in ends.items():
+            known = found.get(rule)
+            found[rule] = end if known is None else min(end, known)
+        return found
+
+    def anchored(self) -> None:
+        """Tell that the log's present state is kept outside the database, if it is (I22)."""
+        deployment = self._deployment
+        note = deployment.outside.read()
+        if note is not None and check_history(deployment, note).size == deployment.state.size():
+            self.metrics.set_anchored(deployment.clock.now())
 
     # ---- what duties tell ----
 
@@ -142,7 +167,8 @@ class Report:
 
     def batch(self, progress: Progress) -> None:
         """Tell what a batch did and how long it took."""
-        self.metrics.batch_took(progress.job, progress.step, progress.seconds)
+        store = self._deployment.policy.inventory.dataset(progress.dataset).store
+        self.metrics.batch_took(progress.job, progress.step, progress.seconds, store=store)
         self.log.debug(
             "batch.done",
             job=progress.job,
@@ -215,5 +241,6 @@ def _looked(at: datetime, seen: Seen | Offboarded) -> Looked:
         overdue=seen.overdue,
         oldest_age_seconds=age,
         undatable=seen.undatable if isinstance(seen, Seen) else 0,
+        unattributed=seen.unattributed + seen.nobodys if isinstance(seen, Seen) else 0,
         next_deadline=seen.next_deadline,
     )

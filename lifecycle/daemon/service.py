@@ -109,7 +109,9 @@ class Service:
         """Let the batch end, and return whether it did within its time."""
         scheduler.pause()
         until = self._steady.monotonic() + self._loaded.settings.daemon.stop_within.seconds
-        done = all(lock.acquire(timeout=max(0.0, until - self._steady.monotonic())) for lock in (self._turn, self._view))
+        done = all(
+            lock.acquire(timeout=max(0.0, until - self._steady.monotonic())) for lock in (self._turn, self._view)
+        )
         scheduler.shutdown(wait=False)
         if done:
             with contextlib.suppress(LifecycleError):
@@ -285,10 +287,7 @@ class Service:
     def _reload(self, present: Signature) -> None:
         old = self._loaded
         try:
-            loaded = self._load()
-            if fixed := needs_restart(old.settings, loaded.settings):
-                loaded.stack.close()
-                raise Refused(f"only a restart takes over: {', '.join(fixed)}", guard="restart-needed")
+            loaded = self._load(old)
         except LifecycleError as error:
             self._refused = present
             old.duties.report.metrics.reload_refused()
@@ -298,6 +297,7 @@ class Service:
             # The lead hangs on the old state's connections: it is taken anew, by whoever is first.
             self._led.close()
             self._led, self._lease = ExitStack(), None
+            loaded.duties.report.metrics.set_leader(leader=False)
         loaded.duties.go_on_from(old.duties)
         self._loaded, self._refused = loaded, None
         loaded.duties.report.metrics.reloaded()
@@ -305,15 +305,19 @@ class Service:
         self._look_soon()
         old.stack.close()
 
-    def _load(self) -> _Loaded:
+    def _load(self, old: _Loaded | None = None) -> _Loaded:
+        """Open everything for the documents as they are now; what goes on from the old ones is taken over last."""
         settings = read_settings(self._folder)
+        if old is not None and (fixed := needs_restart(old.settings, settings)):
+            raise Refused(f"only a restart takes over: {', '.join(fixed)}", guard="restart-needed")
         present = signature(self._folder, settings)
         with ExitStack() as stack:
             acting = stack.enter_context(open_deployment(self._folder, self._options))
             eyes = stack.enter_context(open_deployment(self._folder, self._options))
             log = open_log(self._stream, self._clock, names=names_of(acting))
             self._drift = self._drift or controls.DriftGuard(acting)
-            duties = Duties(acting, eyes, settings, Report(eyes, log), drift=self._drift, moved=self._got_on)
+            report = Report(eyes, log, old.duties.report if old else None)
+            duties = Duties(acting, eyes, settings, report, drift=self._drift, moved=self._got_on)
             return _Loaded(settings, present, acting, eyes, duties, stack.pop_all())
 
     # ---- what others ask ----

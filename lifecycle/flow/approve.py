@@ -10,7 +10,7 @@ from datetime import date
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import Refused
 from lifecycle.core.events import Event, MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
-from lifecycle.core.guard import within_mandate
+from lifecycle.core.guard import Decision, within_mandate
 from lifecycle.core.mandate import Mandate, expiry, is_part, template_of
 from lifecycle.core.plan import Plan
 from lifecycle.evidence import approval, canonical
@@ -98,19 +98,30 @@ def approvers(deployment: Deployment, plan: Plan, plan_hash: str) -> tuple[str, 
 
 
 def live_mandate(deployment: Deployment, plan: Plan, day: date) -> Mandate | None:
-    """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force.
+    """Return the mandate that covers this plan: template equal, count within its limit, signature valid, in force."""
+    mandate = signed_mandate(deployment, plan, day)
+    return mandate if mandate is not None and limit_of(deployment, plan, mandate).allowed else None
+
+
+def limit_of(deployment: Deployment, plan: Plan, mandate: Mandate) -> Decision:
+    """Decide whether the plan's count is within what the mandate and the settings let one run change."""
+    return within_mandate(plan.expected(), mandate.most_items, deployment.limits.most_items)
+
+
+def signed_mandate(deployment: Deployment, plan: Plan, day: date) -> Mandate | None:
+    """Return the mandate that covers this plan whatever its count; of several, the one that allows most.
 
     A plan without some of the mandated stores is covered too: a store that does not answer stops no other one (I27).
     """
     if plan.kind != "rule":
         return None
-    for mandate in registers.every(deployment.state, "mandate", Mandate):
+    known = sorted(registers.every(deployment.state, "mandate", Mandate), key=lambda m: (-m.most_items, m.id))
+    for mandate in known:
         if not mandate.live(day) or (mandate.agreement, mandate.rule) != (plan.agreement, plan.rule):
             continue
         public = _public_key(deployment, mandate.operator)
         if (
             public is not None
-            and within_mandate(plan.expected(), mandate.most_items, deployment.limits.most_items).allowed
             and _covers(deployment, mandate, plan)
             and approval.verify_mandate(
                 VerifyKey.parse(public), mandate.template_hash, mandate.expires_on.isoformat(), mandate.signature

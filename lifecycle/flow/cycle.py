@@ -19,7 +19,7 @@ from lifecycle.core.offboarding import next_state
 from lifecycle.core.plan import Plan
 from lifecycle.core.schedule import slot_at
 from lifecycle.flow import certify, offboard, pending, slots
-from lifecycle.flow.approve import NEEDED, approvers, live_mandate
+from lifecycle.flow.approve import NEEDED, approvers, limit_of, signed_mandate
 from lifecycle.flow.controls import effective_now, log_refusal, marked_at, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Observer, Ran, carry_out, give_up, silent
@@ -281,9 +281,10 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         if planned is None:
             return _turn(due, "failed" if away else "idle", error=away)
         zone = deployment.policy.agreement(due.agreement, planned.plan.agreement_versions[0]).zone
-        mandate = live_mandate(deployment, planned.plan, local_date(deployment.clock.now(), zone))
+        mandate = signed_mandate(deployment, planned.plan, local_date(deployment.clock.now(), zone))
         if mandate is None:
             return _turn(due, "observing", planned, error=away)
+        limit_of(deployment, planned.plan, mandate).require()
         if _in_shadow(deployment, due, mandate):
             return _turn(due, "shadow", planned, error=away)
         _refuse_unusual(deployment, due, planned.plan)

@@ -237,7 +237,12 @@ def _worse(one: Told, before: Told | None) -> Told:
     if before is None:
         return one
     if isinstance(before, Seen):
-        one = replace(one, undatable=max(one.undatable, before.undatable))
+        one = replace(
+            one,
+            undatable=max(one.undatable, before.undatable),
+            unattributed=max(one.unattributed, before.unattributed),
+            nobodys=max(one.nobodys, before.nobodys),
+        )
     ceilings = (one.ceiling_of_oldest, before.ceiling_of_oldest)
     deadlines = (one.next_deadline, before.next_deadline)
     return replace(

@@ -206,7 +206,14 @@ def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) ->
         for turn in turns:
             found = _read(tx, turn.agreement, turn.rule)
             base = found or RuleState(slot=turn.slot, state="done", epoch=epoch, begun_at=now)
-            update = {"slot": turn.slot, "state": "done", "ended_at": now, "result": "idle", "trouble": None}
+            update = {
+                "slot": turn.slot,
+                "state": "done",
+                "ended_at": now,
+                "succeeded_at": now,
+                "result": "idle",
+                "trouble": None,
+            }
             registers.put(tx, "rule", _name(turn.agreement, turn.rule), base.model_copy(update=update))
 
 

@@ -40,6 +40,7 @@ class Looked:
     oldest_age_seconds: float = 0.0
     undatable: int = 0
     next_deadline: datetime | None = None
+    unattributed: int = 0
 
 
 class Metrics:
@@ -107,6 +108,7 @@ class Metrics:
     def _set_look(self, rule: str, store: str, look: Looked) -> None:
         self.set_overdue(rule, store, records=look.overdue, oldest_age_seconds=look.oldest_age_seconds)
         self.set_undatable(rule, store, look.undatable)
+        self.set_unattributed(rule, store, look.unattributed)
         if look.next_deadline is None:
             self._deadlines.pop((rule, store), None)
         else:
@@ -121,6 +123,10 @@ class Metrics:
     def set_undatable(self, rule: str, store: str, records: int) -> None:
         """Set how many records have no usable time."""
         self._series.undatable.labels(*self._pair(rule, store)).set(records)
+
+    def set_unattributed(self, rule: str, store: str, records: int) -> None:
+        """Set how many records have a tenant that the register does not know, or none where one is asked for."""
+        self._series.unattributed.labels(*self._pair(rule, store)).set(records)
 
     def set_next_deadline(self, rule: str, moment: datetime | None) -> None:
         """Set when a rule's next record reaches its ceiling."""
@@ -141,7 +147,8 @@ class Metrics:
     def forget_looks(self) -> None:
         """Take back what only a leader knows, for one that leads no more: it would be an old truth for ever.
 
-        Overdue and undatable records, deadlines, coverage, parked rules, mandates, windows, horizons, clock spread.
+        Overdue, undatable and unattributed records, deadlines, coverage, parked rules, mandates, windows, horizons,
+        clock spread.
         """
         self._deadlines.clear()
         self._series.forget_looks()
@@ -283,6 +290,8 @@ def _worst(looks: Iterable[tuple[str, str, Looked]]) -> dict[tuple[str, str], Lo
             overdue=known.overdue + look.overdue,
             oldest_age_seconds=max(known.oldest_age_seconds, look.oldest_age_seconds),
             undatable=known.undatable + look.undatable,
+            # A dataset's strangers are the same ones for each agreement that binds it.
+            unattributed=max(known.unattributed, look.unattributed),
             next_deadline=min((at for at in (known.next_deadline, look.next_deadline) if at), default=None),
         )
     return merged

@@ -40,6 +40,7 @@ class Series:
         self.success = gauge("rule_last_success_timestamp_seconds", "End of the last good turn, 0: none.", ("rule",))
         self.residue = gauge("verification_residual_records", "Residue and orphans at the last verification.", _BOTH)
         self.undatable = gauge("undatable_records", "Records without a usable time at the last look.", _BOTH)
+        self.unattributed = gauge("unattributed_records", "Records of no known tenant at the last look.", _BOTH)
         self.unknown = gauge("unknown_outcomes", "Batches of unknown outcome at the last verification.", ("rule",))
         self.looked = gauge("last_look_timestamp_seconds", "End of the verifier's last look, 0: none.")
         self.look_failures = counter("look_failures", "Stores that a look could not read.", ("store",))
@@ -89,7 +90,7 @@ class Series:
         for rule in sorted(labels):
             self._begin_rule(rule)
         for rule, store in sorted(pairs):
-            for metric in (*self._counted(), self.overdue, self.oldest, self.residue, self.undatable):
+            for metric in (*self._counted(), *self._seen(), self.residue):
                 metric.labels(rule, store)
         for store in stores:
             for each in (self.seconds, self.unclassified, self.look_failures):
@@ -99,7 +100,7 @@ class Series:
 
     def forget_looks(self) -> None:
         """Take back everything that only the leader knows; times of past events and counters stay."""
-        for pair in (self.overdue, self.oldest, self.undatable):
+        for pair in self._seen():
             _each(pair, 0.0)
         for rule, value in ((self.deadline, math.nan), (self.mandate, math.nan), (self.parked, 0.0)):
             _each(rule, value)
@@ -107,6 +108,9 @@ class Series:
         self.windows.clear()
         self.horizon.clear()
         self.spread.set(0)
+
+    def _seen(self) -> tuple[Gauge, ...]:
+        return self.overdue, self.oldest, self.undatable, self.unattributed
 
     def _counted(self) -> tuple[Counter, ...]:
         return self.deleted, self.anonymised, self.objects, self.batches
@@ -121,7 +125,7 @@ class Series:
 
     def _remove(self, pairs: Iterable[tuple[str, str]], rules: Iterable[str], stores: Collection[str]) -> None:
         for pair in pairs:
-            for metric in (*self._counted(), self.overdue, self.oldest, self.residue, self.undatable):
+            for metric in (*self._counted(), *self._seen(), self.residue):
                 metric.remove(*pair)
         for rule in rules:
             for each in (self.failures, self.refusals, self.missed, self.success, self.unknown, self.parked):

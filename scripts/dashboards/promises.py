@@ -119,9 +119,12 @@ _SEEN: Final = (
     ),
     Panel(
         "lines",
-        "Undatable records",
-        "Without a usable start time: no rule deletes them.",
-        (Query(worst("undatable_records", "rule", "store"), _HERE),),
+        "Undatable and unattributed records",
+        "Without a usable start time, or of no tenant that the register knows: no rule deletes them.",
+        (
+            Query(worst("undatable_records", "rule", "store"), _HERE),
+            Query(worst("unattributed_records", "rule", "store"), "{{rule}} in {{store}}: no known tenant"),
+        ),
         width=8,
     ),
 )

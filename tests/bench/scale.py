@@ -22,6 +22,7 @@ from lifecycle.core.period import Period
 from lifecycle.core.tenant import Tenant
 from lifecycle.evidence.keys import SigningKey
 from lifecycle.flow import mirror, offboard, planning, scopes
+from lifecycle.flow.look import look
 from lifecycle.ports.clock import SimulatedClock, SystemClock
 from lifecycle.wiring import creation
 from lifecycle.wiring.deployment import Options, open_deployment
@@ -116,6 +117,10 @@ def measure(folder: Path) -> dict[str, Any]:
         first = _plan(deployment)
         busy = time.process_time() - busy
         again = _plan(deployment)
+        looking = time.monotonic()
+        seen = look(deployment)
+        looking = time.monotonic() - looking
+    assert (seen.breached, seen.unanswered, seen.stale) == (False, (), ())
     return {
         "obligations": len(obligations),
         "groups": len({group for one in obligations for group in one.groups}),
@@ -125,6 +130,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "plan_s": first,
         "plan_cpu_s": busy,
         "plan_again_s": again,
+        "look_s": looking,
         "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

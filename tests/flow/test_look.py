@@ -20,6 +20,7 @@ from lifecycle.flow import cycle, execute, eyes, holding, late, look, offboard, 
 from lifecycle.ports.clock import SimulatedClock, SystemClock
 from tests import portal
 from tests.flow import world as made
+from tests.flow.bugs import COMPILER_BUGS, EXECUTOR_BUGS
 from tests.servers import libpq_url
 
 if TYPE_CHECKING:
@@ -458,6 +459,20 @@ def test_I35_the_verifier_shares_nothing_with_what_deletes(module: Any) -> None:
     }
     assert not called & CHANGES
     assert not imported & (OF_THE_EXECUTOR | {"mirror_tenants", "mirror_holds"})
+
+
+def test_I35_no_bug_of_the_executor_changes_what_is_seen(unplanned: World) -> None:
+    """Whatever is wrong with what counts, walks and deletes, the look finds the same rows overdue."""
+    with unplanned.open(clock=SimulatedClock(unplanned.now + timedelta(days=20))) as deployment:
+        right = look.look(deployment)
+        blinded = []
+        for bug in (*COMPILER_BUGS, *EXECUTOR_BUGS):
+            with pytest.MonkeyPatch.context() as patch:
+                bug.plant(patch)
+                if look.look(deployment) != right:
+                    blinded.append(bug.name)
+    assert blinded == []
+    assert right.breached
 
 
 def test_I35_a_look_writes_nothing(line: Line, planned_home: Path) -> None:

@@ -6,8 +6,7 @@ import json
 import os
 import sqlite3
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.cli.world import DDL, INVENTORY
 from tests.helm.kubelet import Node, Pod, ask, is_kubelets, node
 from tests.helm.values import MINIMAL, REPLICAS, SQLITE, changed
 from tests.servers import fresh_database, libpq_url
+from tests.waiting import until
 
 DOCUMENTS = {
     "documents.inventory": INVENTORY.replace("{file: main.url}", "{credential: main}"),
@@ -32,7 +32,6 @@ lifecycle: tenants/v1
 tenants:
   - {id: portal-one, agreement: clientport, firm: Example Ltd, contract_start: 2020-01-01}
 """
-SECONDS = 90.0
 
 
 @pytest.fixture
@@ -56,14 +55,6 @@ def on_sqlite(place: Path, owner: int | None, secrets) -> None:
         os.chown(place, owner, owner)
         os.chown(place / "portal.sqlite", owner, owner)
     secrets["lifecycle-addresses"]["main"] = f"sqlite:///{place / 'portal.sqlite'}\n".encode()
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for a process beside us; a fact that does not come is a failure."""
-    end = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -91,8 +91,9 @@ def _round(arena: Arena, replicas: list[Replica], run: Run, chance: random.Rando
         jobs, begin = finished_jobs(connection), time.monotonic()
     for victim in sorted(victims):
         _strike(arena, replicas[victim], fault, wires)
-    # Who cannot reach the target alone keeps the lead; so does who is only interrupted.
-    loses = owner in victims and not short and (not fault.startswith("cut") or 0 in wires)
+    # Who cannot reach the target alone keeps the lead; so does who is stopped or cut off for less than a lease.
+    lasting = not short and (fault == "stop" or 0 in wires)
+    loses = owner in victims and (lasting or fault == "kill" or fault.startswith("terminate"))
     taken = None
     if loses:
         found = _leads(arena, run, lambda held: held[0] != backend, f"round {number}, {fault}")

@@ -16,7 +16,8 @@ What is measured, for a rule of a class that runs `every` so often:
 * Healed, and the rows deleted by the daemon itself, the alarm ends. Where a promise is kept by nobody's healing (a
   process that is gone) this part is left out, and the scenario says so.
 
-Settings: look PT1S, tick PT1S, every PT5S or PT10S; scrape and evaluation every second. In earnest a look is PT15M and a
-class runs daily: the look is a far smaller part of an interval there. The alerts are as shipped, but for their `for:` and their
-ranges, cut down to seconds: DeadlineBreached has no `for:`, so its beginning is as in earnest, and its end is quicker.
+Settings: look PT1S, tick PT1S, every PT5S or PT10S; scrape and evaluation every second. In earnest a look is PT15M and
+a class runs daily: the look is a far smaller part of an interval there. The alerts are as shipped, but for their `for:`
+and their ranges, cut down to seconds: DeadlineBreached has no `for:`, so its beginning is as in earnest, and its end is
+quicker. A ceiling is passed by giving the daemon's process a zone of its own whose next day begins in some seconds.
 """

@@ -13,8 +13,8 @@ def main() -> int:
     folder, file = Path(sys.argv[1]), Path(sys.argv[2])
     pause = threading.Event()
 
-    def failpoint(reached: str) -> None:
-        while reached == "intent.after" and file.exists():
+    def failpoint(name: str) -> None:
+        while name == "intent.after" and file.exists():
             pause.wait(0.05)
 
     return serve(folder, sys.stdout, Options(failpoint=failpoint))

@@ -70,7 +70,7 @@ class TableLockedAgainstAll(Scenario):
 
     def bitten(self, site: Site) -> bool:
         found = self._session.execute(f"SELECT count(*) FROM {TABLE} WHERE id >= {FIRST_KEY}").fetchone()
-        return found == (ROWS,)
+        return bool(found == (ROWS,))
 
 
 class SqliteWriter(Scenario):
@@ -101,7 +101,7 @@ class SqliteExclusive(SqliteWriter):
 
     def bitten(self, site: Site) -> bool:
         found = self.session.execute(f"SELECT count(*) FROM {TABLE} WHERE id >= {FIRST_KEY}").fetchone()
-        return found == (ROWS,)
+        return bool(found == (ROWS,))
 
 
 class WorkerHangs(Scenario):

@@ -16,7 +16,7 @@ from tests import portal
 from tests.servers import libpq_url
 from tests.starvation.refusals import RuleShortened, sign
 from tests.starvation.scenario import Scenario
-from tests.starvation.site import AGREEMENT
+from tests.starvation.site import AGREEMENT, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,4 +127,36 @@ class ReloadRefused(RuleShortened):
         return "DeadlineBreached " + ("fires too" if site.firing("DeadlineBreached") else "is silent: by the old rules")
 
 
-ALL: tuple[type[Scenario], ...] = (LeaderLost, ProcessStopped, ProcessKilled, ReloadRefused)
+class Unattributed(Scenario):
+    """Rows of a tenant that the register does not know: nobody's to delete, not overdue, an alarm of their own."""
+
+    name = "unattributed-rows"
+    alarm = "UnattributedRecords"
+
+    @contextmanager
+    def fault(self, site: Site) -> Iterator[None]:
+        yield
+        with site.open() as deployment:
+            offboard.register(deployment, Tenant(id=_STRANGER, agreement=AGREEMENT))
+
+    def rows(self, site: Site) -> float:
+        return site.insert(tenant=_STRANGER)
+
+    def bitten(self, site: Site) -> bool:
+        """They are there, and nobody says that a ceiling was missed: no promise about them is known."""
+        return site.left() == ROWS and not site.firing("DeadlineBreached")
+
+    def told(self, site: Site) -> str:
+        """What the overdue alarm makes of them."""
+        return "DeadlineBreached is silent: no promise binds them"
+
+
+_STRANGER = "stranger"
+
+ALL: tuple[type[Scenario], ...] = (
+    LeaderLost,
+    ProcessStopped,
+    ProcessKilled,
+    ReloadRefused,
+    Unattributed,
+)

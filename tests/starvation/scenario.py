@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lifecycle.ports.clock import SystemClock
-from tests.starvation.site import ROWS, Site, alive, built, healthy, until
+from tests.starvation.site import ROWS, RULE, Site, alive, built, healthy, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,7 @@ class Scenario:
 
     @contextmanager
     def fault(self, site: Site) -> Iterator[None]:
-        """Bring the fault about; what follows the yield heals it."""
-        raise NotImplementedError
+        """Bring the fault about; what follows the yield heals it. Here: none."""
         yield
 
     def rows(self, site: Site) -> float:
@@ -130,27 +129,28 @@ def _story(scenario: Scenario, site: Site, seen: list[float]) -> str:
 
 def _starve(scenario: Scenario, site: Site, stack: ExitStack) -> float:
     """Bring rows and fault in the scenario's order, and return since when a row is overdue."""
-    if scenario.known or scenario.rows_first:
-        site.after_turn()
-        since = scenario.rows(site)
-    if scenario.known:
-        assert site.ceiling is not None
-        ceiling = site.ceiling.timestamp()
-        until(
-            lambda: site.metric("lifecycle_rule_next_deadline_timestamp_seconds", rule="server-logs") == ceiling,
-            "the verifier has seen the rows and when they must be gone",
-            patience=scenario.every / 2,
-        )
-        until(
-            lambda: site.watch.value('lifecycle_rule_next_deadline_timestamp_seconds{rule="server-logs"}') == ceiling,
-            "scraped",
-        )
-        assert SystemClock().now() < site.ceiling, "the machine is too slow: the ceiling passed before the fault"
-        since = _now() + (site.ceiling - SystemClock().now()).total_seconds()
-    stack.enter_context(scenario.fault(site))
     if not (scenario.known or scenario.rows_first):
-        since = scenario.rows(site)
+        stack.enter_context(scenario.fault(site))
+        return scenario.rows(site)
+    site.after_turn()
+    since = scenario.rows(site)
+    if scenario.known:
+        since = _seen_ahead(scenario, site)
+    stack.enter_context(scenario.fault(site))
     return since
+
+
+def _seen_ahead(scenario: Scenario, site: Site) -> float:
+    """Return when the rows' ceiling passes, once the verifier and Prometheus know it, and before it does."""
+    assert site.ceiling is not None
+    ceiling, name = site.ceiling.timestamp(), "lifecycle_rule_next_deadline_timestamp_seconds"
+    until(
+        lambda: site.metric(name, rule=RULE) == ceiling, "the verifier has seen the rows", patience=scenario.every / 2
+    )
+    until(lambda: site.watch.value(f'{name}{{rule="{RULE}"}}') == ceiling, "Prometheus has, too", patience=3)
+    ahead = (site.ceiling - SystemClock().now()).total_seconds()
+    assert ahead > 0, "the machine is too slow: the ceiling passed before the fault"
+    return _now() + ahead
 
 
 def _end_of(site: Site) -> str:

@@ -67,8 +67,8 @@ def until(what: Callable[[], Any], why: str, *, patience: float = PATIENCE) -> A
 class Site:
     """The deployment. `owner`: the database's address for the application itself, past proxy and role.
 
-    `ceiling`: when the rows must be gone, where that lies ahead; `session` and `also`: statements of the application before
-    and after its rows, in the same transaction.
+    `ceiling`: when the rows must be gone, where that lies ahead; `session` and `also`: statements of the application
+    before and after its rows, in the same transaction.
     """
 
     scenario: Scenario

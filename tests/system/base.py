@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("LIFECYCLE_SYSTEM_CACHE") or ROOT / ".cache" / "system")
+SUITE_VARIABLE = "LIFECYCLE_SYSTEM_SUITE"
 PACKAGES = ("dbus", "python3", "python3-venv", "systemd", "systemd-sysv")
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux"}
 # Documentation and translations are half of what is copied for each run.
@@ -68,7 +69,7 @@ def debian() -> Path:
     """The root of a minimal Debian of this machine's release; made by debootstrap where the cache has none."""
     suite, mirror = release()
     key = _key(suite, *PACKAGES)
-    return _kept(f"debian-{suite}-{key}", lambda target: _bootstrap(target, suite, mirror))
+    return _kept(f"debian-{suite}", key, lambda target: _bootstrap(target, suite, mirror))
 
 
 def installed() -> Path:
@@ -76,6 +77,7 @@ def installed() -> Path:
     below = debian()
     pins = ROOT / "requirements" / "runtime.txt"
     found = wheels(below, pins)
+    kind = below.name.rsplit("-", 1)[0].replace("debian", "installed")
     key = _key(below.name, pins.read_text())
 
     def make(target: Path) -> None:
@@ -83,7 +85,7 @@ def installed() -> Path:
         chroot(target, "python3", "-m", "venv", f"/{PROGRAM}")
         _pip(target, found, "--require-hashes", "-r", pins)
 
-    return _kept(f"installed-{key}", make)
+    return _kept(kind, key, make)
 
 
 def with_program(target: Path) -> Path:
@@ -96,13 +98,13 @@ def with_program(target: Path) -> Path:
 
 
 def release() -> tuple[str, str]:
-    """This machine's Debian release and the mirror that its apt uses for it."""
-    suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    only = ("Created-By: Packages", "Component: main", f"Codename: {suite}")
+    """This machine's Debian release, or the one that is asked for, and the mirror that its apt uses."""
+    own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    only = ("Created-By: Packages", "Component: main", f"Codename: {own}")
     found = sh("apt-get", "indextargets", "--format", "$(REPO_URI)", *only).splitlines()
-    if not suite or not found:
+    if not own or not found:
         raise Unavailable("apt of this machine names no mirror of its own Debian release")
-    return suite, found[0]
+    return os.environ.get(SUITE_VARIABLE) or own, found[0]
 
 
 def chroot(root: Path, *call: str | Path) -> str:
@@ -127,7 +129,7 @@ def wheels(root: Path, *pins: Path) -> Path:
         for pinned in pins:
             sh(sys.executable, "-m", "pip", "download", "-q", "--require-hashes", "-r", pinned, "-d", target, *only)
 
-    return _kept(f"wheels-{version}-{_key(*(pinned.read_text() for pinned in pins), bits)}", make)
+    return _kept(f"wheels-{version}-{len(pins)}", _key(*(pinned.read_text() for pinned in pins), bits), make)
 
 
 def _pip(root: Path, folder: Path, *what: str | Path) -> None:
@@ -142,17 +144,18 @@ def _pip(root: Path, folder: Path, *what: str | Path) -> None:
     shutil.rmtree(inside)
 
 
-def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """What the cache has under that name, made where it has none."""
-    target = CACHE / name
+def _kept(kind: str, key: str, make: Callable[[Path], None]) -> Path:
+    """What the cache has of that kind and key; where it has none it is made, and takes the place of older ones."""
+    target = CACHE / f"{kind}-{key}"
     if not target.exists():
         began = time.monotonic()
-        print(f"  making {name} …", flush=True)
-        unfinished = CACHE / f"{name}.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
+        print(f"  making {target.name} …", flush=True)
+        for old in CACHE.glob(f"{kind}-*"):
+            shutil.rmtree(old)
+        unfinished = CACHE / f"{kind}-{key}.new"
         make(unfinished)
         unfinished.rename(target)
-        print(f"  made {name} in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"  made {target.name} in {time.monotonic() - began:.0f} s", flush=True)
     return target
 
 

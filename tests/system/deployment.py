@@ -68,6 +68,7 @@ class Application:
         """Connect; the files beside the database are its group's from the first moment."""
         before = os.umask(0o007)
         try:
+            path.touch(mode=0o660)
             self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(
