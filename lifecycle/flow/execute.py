@@ -7,7 +7,8 @@ changes nothing and adds no receipt (I19).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -37,6 +38,9 @@ from lifecycle.flow.verify import check_level, job_of, verify
 from lifecycle.flow.weighing import weigh_before
 from lifecycle.ports.state import Transaction
 from lifecycle.ports.store import Batch, Cut, Json, Receipt, Store
+
+PAGE = 500
+"""How many receipts a store is asked for at once."""
 
 RETRIES = 5
 """How often a batch is tried again after a deadlock or timeout, each time half as large, before the job stops."""
@@ -172,6 +176,17 @@ def _outcome(job: Job) -> Outcome:
 
 def _start(run: _Run) -> None:
     """Check everything that a plan binds (I2), write the fences, and log the start once."""
+    with ExitStack() as looks:
+        for binding in run.plan.stores:
+            looks.enter_context(run.deployment.stores[binding.store].one_look())
+        now, mandate = _check(run)
+    if run.state.started is None:
+        _check_counts(run, weigh_before(run.deployment, run.plan, run.job))
+        _log_start(run, now, mandate)
+
+
+def _check(run: _Run) -> tuple[datetime, str | None]:
+    """Check, write the fences and mirrors; return the effective time, and the mandate where one approves the plan."""
     deployment, plan = run.deployment, run.plan
     refuse_if_stopped(deployment)
     names = [binding.store for binding in plan.stores]
@@ -186,25 +201,28 @@ def _start(run: _Run) -> None:
     # The versions that our own writing left, not what a later look finds: a hold in between must be noticed.
     run.holds = mirror(deployment, names)
     refuse_unspared(deployment, plan)
-    if run.state.started is None:
-        _check_counts(run)
-        weigh_before(deployment, plan, run.job)
-        raise_mark(deployment, now)
-        accept_documents(deployment)
-        event = JobStarted(
-            job=run.job,
-            plan=plan.id,
-            plan_hash=run.plan_hash,
-            mandate=mandate,
-            effective_now=instant(now),
-            tenant=plan.tenant,
-        )
-        with deployment.state.transaction() as tx:
-            # Again while nobody else can write: a contract resumed meanwhile is not resumed by its data.
-            _check_tenant(run, now)
-            write(deployment, tx, event)
-            pending.mark(tx, run.plan_hash)
-        run.state = read_job(deployment, run.job)
+    return now, mandate
+
+
+def _log_start(run: _Run, now: datetime, mandate: str | None) -> None:
+    """Raise the mark, and log the start."""
+    deployment, plan = run.deployment, run.plan
+    raise_mark(deployment, now)
+    accept_documents(deployment)
+    event = JobStarted(
+        job=run.job,
+        plan=plan.id,
+        plan_hash=run.plan_hash,
+        mandate=mandate,
+        effective_now=instant(now),
+        tenant=plan.tenant,
+    )
+    with deployment.state.transaction() as tx:
+        # Again while nobody else can write: a contract resumed meanwhile is not resumed by its data.
+        _check_tenant(run, now)
+        write(deployment, tx, event)
+        pending.mark(tx, run.plan_hash)
+    run.state = read_job(deployment, run.job)
 
 
 def _check_tenant(run: _Run, now: datetime) -> None:
@@ -261,12 +279,17 @@ def _check_store(run: _Run, store: Store, fingerprint: str, used_schema: str) ->
     refuse_fatal(store, datasets)
 
 
-def _check_counts(run: _Run) -> None:
-    """Compare each step's frozen count with the present one before the first batch (I4)."""
+def _check_counts(run: _Run, seen: Mapping[str, int]) -> None:
+    """Compare each step's frozen count with the present one, `seen` by step, before the first batch (I4).
+
+    Parents that the plan's own children free are not due yet when weighed: they are counted ahead.
+    """
     deletions = [step.selection for step in run.plan.steps if isinstance(step.action, Delete)]
     leaving = going(run.deployment, deletions)
     for step in run.plan.steps:
-        found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection), leaving).items
+        found = seen[step.id]
+        if step.selection.unreferenced_by:
+            found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection), leaving).items
         if found > step.limit:
             raise Refused(
                 f"step {step.id} ({step.dataset}) now selects {found} items, its limit is {step.limit}",
@@ -549,8 +572,10 @@ def acknowledge(deployment: Deployment, plan: Plan) -> None:
 def _pages(deployment: Deployment, store: Store) -> Iterator[list[str]]:
     """Yield the ids of receipts that the log has, page by page; those it does not have stay for recovery."""
     after: str | None = None
-    while page := store.receipts(after, 500):
+    while page := store.receipts(after, PAGE):
         after = page[-1].batch
         names = [receipt.batch for receipt in page if deployment.state.get("intent", receipt.batch) is None]
         if names:
             yield names
+        if len(page) < PAGE:
+            return

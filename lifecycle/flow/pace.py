@@ -10,7 +10,10 @@ SMOOTHING = 0.4
 GROWTH = 1.2
 DOUBLING = 2.0
 SHORT = 4
-"""A batch of less than a quarter of the aimed duration is far too short."""
+"""A batch of less than a quarter of the aimed duration is far too short: the next one may reach that quarter."""
+
+LEAP = 8.0
+"""Growth from one batch to the next at most: what a far smaller batch measured says less and less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,13 @@ class Pace:
         return cls(limits.first_batch, limits)
 
     def after(self, items: int, seconds: float) -> Pace:
-        """Steer towards the aimed duration; grow by a fifth at most, or double while a batch is far too short."""
+        """Steer towards the aimed duration; grow by a fifth at most, by more while a batch is far too short."""
         if items == 0 or seconds <= 0:
             return self
         measured = items / seconds
         rate = measured if self.rate == 0 else SMOOTHING * measured + (1 - SMOOTHING) * self.rate
-        growth = DOUBLING if seconds * SHORT < self.limits.aim_seconds else GROWTH
+        missing = self.limits.aim_seconds / (seconds * SHORT)
+        growth = GROWTH if missing <= 1 else min(LEAP, max(DOUBLING, missing))
         wished = min(rate * self.limits.aim_seconds, self.size * growth)
         return replace(self, rate=rate, size=self._clamp(int(wished)))
 

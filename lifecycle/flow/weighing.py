@@ -43,8 +43,8 @@ class Weight:
         return self.rows - self.due
 
 
-def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
-    """Compare the executor's counts with fresh ones, and remember the fresh ones for the end.
+def weigh_before(deployment: Deployment, plan: Plan, job: str) -> dict[str, int]:
+    """Compare the executor's counts with fresh ones, remember the fresh ones for the end, and return them by step.
 
     Raises Refused (guard `second-opinion`) when the executor would select another number than fresh eyes find due.
     """
@@ -59,6 +59,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> None:
     }
     with deployment.state.transaction() as tx:
         tx.put("job", _name(job), canonical.encode(weights))
+    return seen
 
 
 def weigh_after(deployment: Deployment, plan: Plan, job: Job) -> None:

@@ -271,6 +271,12 @@ class Store(Protocol):
     def catalogue(self) -> Catalogue:
         """Return every relation the server shows our role, our own tables left out; one query, whatever the size."""
 
+    def one_look(self) -> AbstractContextManager[None]:
+        """Let what this thread asks about the catalogue until the end rest on one reading, made at the first question.
+
+        For checks that belong together: they then judge the same schema, and a large catalogue is read once.
+        """
+
     def used_schema(self, datasets: Sequence[str]) -> str:
         """Return the `sha256:` hash over columns, keys, types, inbound keys, triggers and RLS of these datasets."""
 

@@ -67,6 +67,7 @@ def main() -> int:
                 _round(arena, replicas, run, chance, number)
         _settle(arena, replicas, run)
         verdict, rows = model.judge(arena.trace(), arena.receipts()), arena.verdict()
+    verdict.counts["starts without a server, tried again"] = sum(replica.failed_starts for replica in replicas)
     return _report(run, verdict, rows, arguments.rounds, time.monotonic() - began)
 
 
@@ -103,10 +104,7 @@ def _round(arena: Arena, replicas: list[Replica], run: Run, chance: random.Rando
         pause(chance.uniform(0.3, LEASE - 0.5))
     for victim in sorted(victims):
         _help(replicas[victim], fault, wires)
-    working = _works(arena, run, jobs, begin, f"round {number}, {fault}")
-    run.bad += [why for replica in replicas if (why := replica.died())]
-    for replica in replicas:
-        replica.start()
+    working = _works(arena, replicas, run, jobs, begin, f"round {number}, {fault}")
     if taken is not None:
         run.taken.append(taken)
         run.working.append(working)
@@ -155,12 +153,17 @@ def _leads(arena: Arena, run: Run, wanted: Callable[[tuple[int, int]], bool], wh
     return None
 
 
-def _works(arena: Arena, run: Run, jobs: int, begin: float, when: str) -> float:
+def _works(arena: Arena, replicas: list[Replica], run: Run, jobs: int, begin: float, when: str) -> float:
     """Wait for the next job to end, and return how long that took since the fault."""
     with arena.state() as connection:
         for _ in _until():
             if finished_jobs(connection) > jobs:
                 return time.monotonic() - begin
+            for replica in replicas:
+                # As a service manager does with what ended by itself.
+                if why := replica.died():
+                    run.bad.append(why)
+                replica.start()
     run.bad.append(f"no job ended within {PATIENCE:.0f} s {when}")
     return PATIENCE
 

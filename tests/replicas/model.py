@@ -118,14 +118,19 @@ def _slots(verdict: Verdict, trace: list[Seen]) -> None:
     last: dict[str, dict[str, Any]] = {}
     open_slot: dict[str, str] = {}
     jobs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    story: dict[tuple[str, str], list[str]] = defaultdict(list)
     begun_jobs: set[str] = set()
     for seen in trace:
+        for rule, slot in open_slot.items():
+            if seen.what in {"setting", "job.started", "job.finished"}:
+                story[rule, slot].append(f"{seen.what} {seen.body.get('job', seen.body.get('epoch'))} ({seen.replica})")
         if seen.what == "rule":
             before = last.get(seen.name)
             last[seen.name] = seen.body
             if seen.body["state"] == "begun":
                 _claimed(verdict, seen, before)
                 open_slot[seen.name] = seen.body["slot"]
+            story[seen.name, seen.body["slot"]].append(f"{seen.body['state']} ({seen.replica})")
         elif seen.what == "job.started" and seen.body["job"] not in begun_jobs:
             begun_jobs.add(seen.body["job"])
             verdict.counts["jobs"] += 1
@@ -137,7 +142,7 @@ def _slots(verdict: Verdict, trace: list[Seen]) -> None:
     verdict.counts["slots with a job"] = len(jobs)
     for (rule, slot), of_slot in jobs.items():
         if len(of_slot) > 1:
-            verdict.bad("slots run twice", f"{rule} {slot}: {len(of_slot)} jobs")
+            verdict.bad("slots run twice", f"{rule} {slot}: {len(of_slot)} jobs: {', '.join(story[rule, slot])}")
 
 
 def _claimed(verdict: Verdict, seen: Seen, before: dict[str, Any] | None) -> None:

@@ -28,12 +28,15 @@ class Replica:
         self.log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
+        self._said_before = 0
+        self.failed_starts = 0
 
     def start(self) -> None:
         """Start the process unless it runs."""
         if self._process is not None and self._process.poll() is None:
             return
         self._killed = False
+        self._said_before = len(self.said())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "lifecycle", "--dir", str(self.folder), "daemon"],
@@ -53,8 +56,14 @@ class Replica:
             self._process.wait()
 
     def died(self) -> str | None:
-        """Return how it ended if nobody ended it: its code and last words."""
+        """Return how it ended if nobody ended it: its code and last words.
+
+        A start that finds no server ends by itself and is tried again, as a service manager does; it is counted.
+        """
         if self._process is None or self._killed or self._process.poll() is None:
+            return None
+        if "daemon.started" not in self.said()[self._said_before :]:
+            self.failed_starts += 1
             return None
         return f"replica {self.number} ended with {self._process.returncode}: {self.said()[-1500:]}"
 

@@ -26,11 +26,12 @@ def _lock(connection: Connection, ours: OurTables) -> Fence:
     return fence
 
 
-def advance_epoch(connection: Connection, ours: OurTables, fence: Fence, deployment: str, epoch: int) -> None:
-    """Raise the epoch. Refused (guards `deployment`, `stale-epoch`)."""
+def advance_epoch(connection: Connection, ours: OurTables, deployment: str, epoch: int) -> None:
+    """Raise the epoch. Refused (guards `not-prepared`, `deployment`, `stale-epoch`)."""
+    fence = _lock(connection, ours)
     if fence.deployment != deployment:
         raise Refused("the target belongs to another deployment", guard="deployment")
-    if _lock(connection, ours).epoch > epoch:
+    if fence.epoch > epoch:
         raise Refused("a later leader has been here", guard="stale-epoch")
     connection.execute(sa.update(ours.fence).where(ours.fence.c.id == 1).values(epoch=epoch))
 
@@ -71,8 +72,8 @@ def mirror_tenants(connection: Connection, ours: OurTables, rows: Sequence[Tenan
     return bool(gone or moved or new)
 
 
-def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow]) -> int:
-    """Make the mirror equal to the rows and return the hold version, one higher when anything changed."""
+def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow]) -> tuple[int, bool]:
+    """Make the mirror equal to the rows; return the hold version, one higher when anything changed, and whether."""
     if not all(row.tenant for row in rows):
         raise Refused("a hold names a tenant", guard="register")
     fence = _lock(connection, ours)
@@ -80,7 +81,7 @@ def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow
     wanted = {(row.hold, row.tenant, row.dataset) for row in rows}
     there = {(row.hold, row.tenant, row.dataset) for row in connection.execute(sa.select(mirror))}
     if wanted == there:
-        return fence.hold_version
+        return fence.hold_version, False
     same = sa.and_(mirror.c.hold == sa.bindparam("h"), mirror.c.tenant == sa.bindparam("t"))
     gone = [{"h": hold, "t": tenant, "d": dataset} for hold, tenant, dataset in there - wanted]
     named = [values for values in gone if values["d"] is not None]
@@ -93,7 +94,7 @@ def mirror_holds(connection: Connection, ours: OurTables, rows: Sequence[HoldRow
     ]
     _each(connection, sa.insert(mirror), new)
     connection.execute(sa.update(ours.fence).where(ours.fence.c.id == 1).values(hold_version=fence.hold_version + 1))
-    return fence.hold_version + 1
+    return fence.hold_version + 1, True
 
 
 def _each(connection: Connection, statement: sa.Executable, values: Sequence[Mapping[str, str | int | None]]) -> None:

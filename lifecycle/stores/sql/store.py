@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -91,6 +92,13 @@ def translated(method: Callable[Concatenate[SqlStore, P], T]) -> Callable[Concat
     return inner
 
 
+class _Look(threading.local):
+    """One thread's look at a catalogue, while it lasts."""
+
+    lasting = False
+    world: World | None = None
+
+
 class SqlStore:
     """One SQLite or PostgreSQL database. Thread-safe; connections are made on use."""
 
@@ -118,6 +126,7 @@ class SqlStore:
         self._clock = clock
         self._engine: Engine | None = None
         self._world: World | None = None
+        self._look = _Look()
 
     def problem(self, error: BaseException) -> LifecycleError:
         """Turn a database's error into ours."""
@@ -146,10 +155,25 @@ class SqlStore:
                 raise
 
     def _known(self, connection: Connection, *, again: bool = False) -> World:
-        if self._world is None or again:
-            catalogue = self.dialect.catalogue(connection)
-            self._world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+        seen = self._look.world if again else self._world
+        if seen is not None:
+            return seen
+        catalogue = self.dialect.catalogue(connection)
+        self._world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+        self._look.world = self._world if self._look.lasting else None
         return self._world
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Read the catalogue once for all questions of this thread until the end; a look inside a look is the same."""
+        if self._look.lasting:
+            yield
+            return
+        self._look.lasting = True
+        try:
+            yield
+        finally:
+            self._look.lasting, self._look.world = False, None
 
     # ---- what is there ----
 
@@ -220,11 +244,15 @@ class SqlStore:
         if fence is not None and fence.deployment != deployment:
             raise Refused("the target belongs to another deployment", guard="deployment")
 
+    def _require_prepared(self, connection: Connection) -> None:
+        if not self.dialect.prepared(connection):
+            raise _unprepared()
+
     def _fence(self, connection: Connection) -> Fence:
-        found = tables.read_fence(connection, self.dialect.ours) if self.dialect.prepared(connection) else None
+        self._require_prepared(connection)
+        found = tables.read_fence(connection, self.dialect.ours)
         if found is None:
-            advice = "Run `lifecycle store prepare`."
-            raise Refused("the target is not prepared", guard="not-prepared", advice=advice)
+            raise _unprepared()
         return found
 
     @translated
@@ -237,7 +265,8 @@ class SqlStore:
     def advance_epoch(self, deployment: str, epoch: int) -> None:
         """Raise the epoch; the same epoch again is fine."""
         with self._writing() as connection:
-            registers.advance_epoch(connection, self.dialect.ours, self._fence(connection), deployment, epoch)
+            self._require_prepared(connection)
+            registers.advance_epoch(connection, self.dialect.ours, deployment, epoch)
 
     @translated
     def set_stop(self, *, stopped: bool) -> None:
@@ -250,7 +279,7 @@ class SqlStore:
     def mirror_tenants(self, rows: Sequence[TenantRow]) -> None:
         """Make the tenant mirror equal to the rows."""
         with self._writing() as connection:
-            self._fence(connection)
+            self._require_prepared(connection)
             if registers.mirror_tenants(connection, self.dialect.ours, rows):
                 self.dialect.analyze(connection)
 
@@ -258,9 +287,9 @@ class SqlStore:
     def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
         """Make the hold mirror equal to the rows; the version rises when anything changed."""
         with self._writing() as connection:
-            before = self._fence(connection).hold_version
-            version = registers.mirror_holds(connection, self.dialect.ours, rows)
-            if version != before:
+            self._require_prepared(connection)
+            version, changed = registers.mirror_holds(connection, self.dialect.ours, rows)
+            if changed:
                 self.dialect.analyze(connection)
             return version
 
@@ -459,6 +488,10 @@ class SqlStore:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
+
+
+def _unprepared() -> Refused:
+    return Refused("the target is not prepared", guard="not-prepared", advice="Run `lifecycle store prepare`.")
 
 
 def _discard(connection: Connection) -> None:
