@@ -55,7 +55,8 @@ class Withheld(Value):
 class Step(Value):
     """One dataset in one store: what is selected, what is done, how many are expected, and the limit.
 
-    `orphan_check`: the dataset hangs on a tenant path; its residue is counted before the parents' level starts.
+    `path_tenancy`: the dataset hangs on a tenant path; its residue is counted before the parents' level starts.
+    `parked`: the dataset could not be counted; the step changes nothing, and its job ends partial (I27).
     """
 
     id: Annotated[str, Field(pattern=r"^s[0-9]{3}$")]
@@ -73,6 +74,7 @@ class Step(Value):
     level: Count
     path_tenancy: bool = False
     withheld: tuple[Withheld, ...] = ()
+    parked: bool = False
 
 
 class StoreBinding(Value):
@@ -101,6 +103,10 @@ class Plan(Value):
     tenant: Alias | None = None
     stores: tuple[StoreBinding, ...] = Field(min_length=1)
     steps: tuple[Step, ...]
+
+    def walked(self) -> tuple[Step, ...]:
+        """Return the steps that are carried out: those that are not parked."""
+        return tuple(step for step in self.steps if not step.parked)
 
     def expected(self) -> int:
         """Return how many items the plan expects to change in all."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.core.settings import Settings
 from lifecycle.daemon.alive import sign
 from lifecycle.daemon.report import Report
+from lifecycle.flow import last_look
 from lifecycle.flow.controls import DriftGuard, log_refusal, refuse_if_stopped
 from lifecycle.flow.cycle import tick
 from lifecycle.flow.deployment import Deployment
@@ -82,14 +83,28 @@ class Duties:
     def look(self) -> bool:
         """Look with other eyes, and tell; return whether the look itself came to its end."""
         try:
-            found = look(self._eyes, self._seen)
+            before = self._seen or self._recalled()
+            found = look(self._eyes, before)
         except LifecycleError as error:
             self.report.trouble("look.failed", error)
             return False
-        before, self._seen = self._seen, found
+        self._seen = found
         self.report.looked(found)
+        try:
+            last_look.keep(self._eyes, found, before)
+        except LifecycleError as error:
+            # What was seen is told already; it is only not kept for whoever comes after us.
+            self.report.trouble("look.failed", error)
         self._disagree(before, found)
         return True
+
+    def _recalled(self) -> Look | None:
+        """Return the last look before our time; an entry that cannot be read is told of, and written anew."""
+        try:
+            return last_look.recall(self._eyes)
+        except Corrupt as error:
+            self.report.trouble("look.failed", error)
+            return None
 
     def _disagree(self, before: Look | None, found: Look) -> None:
         """Put on record, once, that other eyes see due items where the executor saw none (I25)."""
@@ -113,6 +128,11 @@ class Duties:
         places = self._settings.dead_man
         for error in sign(folder / places.file, places.ping, self._acting.clock.now(), leader=leader):
             self.report.trouble("alive.failed", error)
+
+    def forget_looks(self) -> None:
+        """Forget what was seen: somebody else leads, and looks."""
+        self._seen = None
+        self.report.metrics.forget_looks()
 
     def go_on_from(self, before: Duties) -> None:
         """Take over what the duties under the documents of before had seen last: a reload forgets no deadline."""

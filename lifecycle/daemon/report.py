@@ -17,7 +17,7 @@ from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
 from lifecycle.flow.journal import check_history, decoded
 from lifecycle.flow.late import Offboarded
-from lifecycle.flow.look import Look
+from lifecycle.flow.look import Look, Unbound
 from lifecycle.flow.mirror import holds
 from lifecycle.flow.overdue import Seen
 from lifecycle.observe import Log, Looked, Metrics, Names, log_entry, warning_seconds
@@ -195,6 +195,7 @@ class Report:
             metrics.look_failed(store)
         for store, count in found.gaps.items():
             metrics.set_unclassified(store, count)
+        metrics.set_unresolved(sum(max(1, one.tenants) for one in _unbound(found)))
         metrics.set_clock_spread(found.spread_seconds)
         metrics.set_export_windows({one.alias: one.window_closes for one in found.leaving if one.window_closes})
         metrics.set_backup_horizons({one.alias: one.backups_clean for one in found.leaving if one.backups_clean})
@@ -216,6 +217,9 @@ class Report:
                 rule=unanswered.rule,
                 dataset=unanswered.dataset,
             )
+        for one in _unbound(found):
+            # Nothing of theirs is deleted, and nothing of theirs is overdue: silence would be taken for peace.
+            self.log.error("look.failed", error=one.error, rule=one.rule, dataset=one.dataset, number=one.tenants)
         for _ in found.unreadable:
             self.log.error("look.failed", error="Corrupt")
         for other in found.disagreements:
@@ -230,6 +234,11 @@ class Report:
         """Tell of an error in words of the code: its class, its guard, never its text (I23)."""
         guard = error.guard if isinstance(error, Refused) else None
         self.log.error(event, error=type(error).__name__, guard=guard, **fields)
+
+
+def _unbound(found: Look) -> list[Unbound]:
+    """Return what cannot be resolved; that an empty register binds nobody is no fault of a new deployment."""
+    return [one for one in found.unbound if one.tenants or one.rule or one.dataset]
 
 
 def _looked(at: datetime, seen: Seen | Offboarded) -> Looked:

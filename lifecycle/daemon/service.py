@@ -243,7 +243,7 @@ class Service:
             self._turn.release()
         report = self._loaded.duties.report
         report.metrics.set_leader(leader=False)
-        report.metrics.forget_looks()
+        self._loaded.duties.forget_looks()
         report.log.warning("leader.lost", leader=False)
         self._notifier.status("standing by")
 

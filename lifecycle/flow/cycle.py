@@ -296,20 +296,31 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         return _turn(due, "refused", planned, error=refusal)
     except LifecycleError as error:
         return _turn(due, "failed", planned, error=error)
-    trouble = away or next(iter(ran.trouble), None)
+    trouble = away or next(iter(ran.trouble), None) or _parked(planned.plan)
     return _turn(due, "partial" if trouble else _result(ran), planned, ran, error=trouble)
+
+
+def _parked(plan: Plan) -> Transient | None:
+    """Return what to say of datasets that could not be counted: the others' items went (I27)."""
+    names = sorted({step.dataset for step in plan.steps if step.parked})
+    if not names:
+        return None
+    return Transient(
+        f"could not be counted and stay as they are: {', '.join(names)}",
+        advice="`lifecycle scan` names the error: permission, timeout or a missing index; the rest was carried out.",
+    )
 
 
 def _plan(deployment: Deployment, due: slots.Due) -> tuple[Planned | None, Transient | None]:
     """Plan the rule; where a store does not answer, without that store, and say which error it was (I27)."""
     try:
-        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON), None
+        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON, parking=True), None
     except Transient as error:
         names = stores_of(deployment, due.agreement, due.rule)
         silent_ones = frozenset(name for name in names if not _answers(deployment.stores[name]))
         if not silent_ones or silent_ones == set(names):
             raise
-        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON, without=silent_ones), error
+        return plan_rule(deployment, due.agreement, due.rule, author=DAEMON, without=silent_ones, parking=True), error
 
 
 def _answers(store: Store) -> bool:

@@ -30,7 +30,7 @@ from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
 from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
 from lifecycle.flow.mirror import mirror, mirror_holds
 from lifecycle.flow.pace import Pace
-from lifecycle.flow.planning import refuse_not_due, refuse_unspared
+from lifecycle.flow.planning import OF_ONE_TABLE, refuse_not_due, refuse_unspared
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
@@ -55,7 +55,7 @@ POISONED = "constraint"
 UNLOGGED = frozenset({"stopped", "stale-epoch"})
 """Refusals that need no entry: who stopped is logged, and a deposed process writes nothing."""
 
-OF_ONE_DATASET = frozenset({"constraint", "limit", "detach", "bounds", "unknown-tenant"})
+OF_ONE_DATASET = OF_ONE_TABLE | {"constraint", "limit", "detach", "bounds", "unknown-tenant"}
 """Refusals that concern one step's rows and leave the others of a shared pass untouched."""
 
 MOST_PARKED = 20
@@ -284,9 +284,9 @@ def _check_counts(run: _Run, seen: Mapping[str, int]) -> None:
 
     Parents that the plan's own children free are not due yet when weighed: they are counted ahead.
     """
-    deletions = [step.selection for step in run.plan.steps if isinstance(step.action, Delete)]
-    leaving = going(run.deployment, deletions)
-    for step in run.plan.steps:
+    steps = run.plan.walked()
+    leaving = going(run.deployment, [step.selection for step in steps if isinstance(step.action, Delete)])
+    for step in steps:
         found = seen[step.id]
         if step.selection.unreferenced_by:
             found = run.deployment.stores[step.store].count(bind(run.deployment, step.selection), leaving).items
@@ -300,7 +300,7 @@ def _check_counts(run: _Run, seen: Mapping[str, int]) -> None:
 
 def _walk(run: _Run) -> Outcome:
     """Walk the steps level by level, children first; a path dataset is looked at again before its parents start."""
-    ordered = sorted(run.plan.steps, key=lambda step: (step.level, step.id))
+    ordered = sorted(run.plan.walked(), key=_place)
     left = 0
     for _, group in groupby(ordered, key=lambda step: step.level):
         steps = list(group)
@@ -311,7 +311,11 @@ def _walk(run: _Run) -> Outcome:
         if isinstance(error, Transient):
             # The job stays open: it goes on where it stopped, once the store answers again.
             raise error
-    return "partial" if left else "done"
+    return "partial" if left or len(ordered) < len(run.plan.steps) else "done"
+
+
+def _place(step: Step) -> tuple[int, str]:
+    return step.level, step.id
 
 
 def _alone(run: _Run, step: Step) -> int:

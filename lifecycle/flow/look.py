@@ -141,7 +141,7 @@ def look(deployment: Deployment, previous: Look | None = None) -> Look:
         disagreements=(),
         unreadable=tuple(found.kind for found in (register, kept) if found.broken),
     )
-    return seen if previous is None else _weighed(deployment, _carried(seen, previous), previous)
+    return seen if previous is None else _weighed(deployment, _carried(deployment, seen, previous), previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +217,13 @@ def _unbound(resolution: Resolution) -> Iterator[Unbound]:
 # ---- what did not answer ----
 
 
-def _carried(seen: Look, previous: Look) -> Look:
+def _carried(deployment: Deployment, seen: Look, previous: Look) -> Look:
     """Keep what was last seen of what does not answer: nobody saw it go, and its ceilings pass all the same (I24)."""
     rules = {(one.agreement, one.rule, one.store): one for one in previous.rules}
     stores = {one.store: one for one in previous.offboarding}
     left = [one if one.complete else _worse(one, stores.get(one.store)) for one in seen.offboarding]
-    silent = stores.keys() - {one.store for one in left}
+    declared = {store.id for store in deployment.policy.inventory.stores}
+    silent = (stores.keys() & declared) - {one.store for one in left}
     return replace(
         seen,
         rules=tuple(

@@ -103,10 +103,13 @@ def _add(present: Present, eyes: Eyes, sets: Sequence[Obligation], total: _Sum) 
     scope, below = _scope(sets), eyes.children[one.dataset]
     freed = present.freed(dataset, zone)
     left = {**freed, one.start: min(present.today(zone), freed.get(one.start, date.max))}
-    seen = eyes.see(dataset, scope, present.befores(dataset, left, zone, one.start), narrow=False)
+    # Rows of unknown tenants and of none are the dataset's, whichever groups are asked for: once is enough.
+    known = dataset.id in total.unattributed
+    seen = eyes.see(dataset, scope, present.befores(dataset, left, zone, one.start), narrow=known)
     total.undatable += seen.oddities.undatable
-    total.unattributed[dataset.id] = max(total.unattributed.get(dataset.id, 0), seen.oddities.unattributed)
-    total.nobodys[dataset.id] = max(total.nobodys.get(dataset.id, 0), seen.oddities.null_tenant)
+    if not known:
+        total.unattributed[dataset.id] = seen.oddities.unattributed
+        total.nobodys[dataset.id] = seen.oddities.null_tenant
     oldest = seen.oldest
     if oldest is None:
         return

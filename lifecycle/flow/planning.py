@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.errors import InvalidDocument, Refused, Transient
 from lifecycle.core.guard import check_change, late_allowance
 from lifecycle.core.hold import Hold
 from lifecycle.core.inventory import Dataset
@@ -34,6 +34,9 @@ from lifecycle.flow.scopes import deadline, obligations_on, tenants
 from lifecycle.flow.weighing import second_opinions
 from lifecycle.flow.withholding import of_rule, of_tenant
 from lifecycle.ports.store import Going
+
+OF_ONE_TABLE = frozenset({"privilege", "schema"})
+"""Refusals of a server that concern the table that was asked for, and no other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,18 @@ class _Draft:
 
 
 def plan_rule(
-    deployment: Deployment, agreement: str, rule: str, *, author: str, without: Collection[str] = ()
+    deployment: Deployment,
+    agreement: str,
+    rule: str,
+    *,
+    author: str,
+    without: Collection[str] = (),
+    parking: bool = False,
 ) -> Planned | None:
     """Plan everything of one rule that is due today, in all stores but those left out; None when nothing is.
+
+    `parking`: a dataset that cannot be counted becomes a parked step instead of stopping the others (I27); when none
+    can be, or nothing else is due, the first failure is raised.
 
     Raises:
         InvalidDocument: no such agreement or rule. Refused: clocks, unsafe schema, an unreviewed inventory.
@@ -82,8 +94,11 @@ def plan_rule(
         _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
     ]
     mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
-    steps = _steps(deployment, drafts, now)
+    steps = _steps(deployment, drafts, now, parking=parking)
     if not any(step.expected for step in steps):
+        if any(step.parked for step in steps):
+            # Nothing else is due: what keeps the dataset from being counted is what there is to say.
+            steps = _steps(deployment, drafts, now)
         second_opinions(deployment, steps)
         return None
     versions = tuple(sorted({version for o in mine for version in o.versions}))
@@ -305,7 +320,7 @@ def _bindings(deployment: Deployment, steps: Iterable[Step]) -> Iterator[StoreBi
         )
 
 
-def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime) -> list[Step]:
+def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, parking: bool = False) -> list[Step]:
     """Count each draft and put the steps into deletion order, store by store."""
     placed: list[tuple[int, str, _Draft, tuple[str, ...]]] = []
     for name in sorted({draft.dataset.store for draft in drafts}):
@@ -318,7 +333,14 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime) -> l
     for level, _, draft, parents in placed:
         for action_level, action in _actions(draft, level):
             selection = _selection(draft, parents, action)
-            steps.append(_step(deployment, draft, (len(steps) + 1, action_level, action), selection, (now, leaving)))
+            place = (len(steps) + 1, action_level, action)
+            try:
+                step = _step(deployment, draft, place, selection, (now, leaving))
+            except (Transient, Refused) as error:
+                if not parking or (isinstance(error, Refused) and error.guard not in OF_ONE_TABLE):
+                    raise
+                step = _uncounted(draft, place, selection)
+            steps.append(step)
     return sorted(steps, key=lambda step: (step.level, step.id))
 
 
@@ -397,6 +419,29 @@ def _step(
         level=level,
         path_tenancy=dataset.tenant.by == "path",
         withheld=withheld,
+    )
+
+
+def _uncounted(draft: _Draft, place: tuple[int, int, Delete | Detach], selection: Selection) -> Step:
+    """Return the step of a dataset that could not be counted: it is part of the plan, and changes nothing."""
+    number, level, action = place
+    dataset = draft.dataset
+    return Step(
+        id=f"s{number:03d}",
+        store=dataset.store,
+        dataset=dataset.id,
+        category=dataset.category,
+        rule=draft.rule,
+        clause=draft.clause,
+        own=draft.own,
+        action=action,
+        selection=selection,
+        expected=0,
+        cascade=tuple(CascadeCount(dataset=c.dataset, effect=c.effect, expected=0) for c in dataset.cascades),
+        limit=0,
+        level=level,
+        path_tenancy=dataset.tenant.by == "path",
+        parked=True,
     )
 
 

@@ -48,7 +48,7 @@ def verify(deployment: Deployment, plan_hash: str) -> Verified:
     """
     plan = read_plan(deployment, plan_hash)
     weigh_after(deployment, plan, read_job(deployment, job_of(plan_hash)))
-    verified = look(deployment, plan, plan.steps, job_of(plan_hash))
+    verified = look(deployment, plan, plan.walked(), job_of(plan_hash))
     _log(deployment, plan, plan_hash, verified)
     checkpoint(deployment)
     deployment.failpoint("verify.done")

@@ -51,7 +51,7 @@ def weigh_before(deployment: Deployment, plan: Plan, job: str) -> dict[str, int]
     groups = _by_dataset(plan)
     # All rows before the due ones: rows inserted in between then excuse, they never accuse.
     rows = {dataset: _rows(deployment, steps) for dataset, steps in groups.items()}
-    seen = second_opinions(deployment, plan.steps)
+    seen = second_opinions(deployment, plan.walked())
     weights = {
         dataset: asdict(Weight(rows[dataset], sum(_due(deployment, step, seen[step.id]) for step in steps), holds))
         for dataset, steps in groups.items()
@@ -87,7 +87,7 @@ def _name(job: str) -> str:
 
 def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
     found: dict[str, list[Step]] = {}
-    for step in plan.steps:
+    for step in plan.walked():
         if isinstance(step.action, Delete):
             found.setdefault(step.dataset, []).append(step)
     return found

@@ -128,6 +128,10 @@ class Metrics:
         """Set how many records have a tenant that the register does not know, or none where one is asked for."""
         self._series.unattributed.labels(*self._pair(rule, store)).set(records)
 
+    def set_unresolved(self, promises: int) -> None:
+        """Set how many tenants, and rules on datasets, bind nothing because something is missing."""
+        self._series.unresolved.set(promises)
+
     def set_next_deadline(self, rule: str, moment: datetime | None) -> None:
         """Set when a rule's next record reaches its ceiling."""
         _moment(self._series.deadline, self._label(rule), moment)
@@ -147,8 +151,8 @@ class Metrics:
     def forget_looks(self) -> None:
         """Take back what only a leader knows, for one that leads no more: it would be an old truth for ever.
 
-        Overdue, undatable and unattributed records, deadlines, coverage, parked rules, mandates, windows, horizons,
-        clock spread.
+        Overdue, undatable and unattributed records, unresolved promises, deadlines, coverage, parked rules, mandates,
+        windows, horizons, clock spread.
         """
         self._deadlines.clear()
         self._series.forget_looks()

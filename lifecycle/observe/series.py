@@ -42,6 +42,7 @@ class Series:
         self.undatable = gauge("undatable_records", "Records without a usable time at the last look.", _BOTH)
         self.unattributed = gauge("unattributed_records", "Records of no known tenant at the last look.", _BOTH)
         self.unknown = gauge("unknown_outcomes", "Batches of unknown outcome at the last verification.", ("rule",))
+        self.unresolved = gauge("unresolved_promises", "Tenants and rules that bind nothing, for want of something.")
         self.looked = gauge("last_look_timestamp_seconds", "End of the verifier's last look, 0: none.")
         self.look_failures = counter("look_failures", "Stores that a look could not read.", ("store",))
         self.unclassified = gauge("coverage_unclassified", "Tables and columns the inventory lacks.", ("store",))
@@ -108,6 +109,7 @@ class Series:
         self.windows.clear()
         self.horizon.clear()
         self.spread.set(0)
+        self.unresolved.set(0)
 
     def _seen(self) -> tuple[Gauge, ...]:
         return self.overdue, self.oldest, self.undatable, self.unattributed

@@ -151,6 +151,26 @@ class Unattributed(Scenario):
         return "DeadlineBreached is silent: no promise binds them"
 
 
+class PromisesUnresolved(Scenario):
+    """The agreement is replaced by one of another name, and nobody moved the tenants: they are bound by nothing."""
+
+    name = "promises-unresolved"
+    alarm = "PromisesUnresolved"
+
+    @contextmanager
+    def fault(self, site: Site) -> Iterator[None]:
+        path = site.folder / "policies" / "agreements" / f"{AGREEMENT}.yaml"
+        text = path.read_text()
+        path.write_text(text.replace(f"id: {AGREEMENT}\n", f"id: {AGREEMENT}-next\n", 1))
+        site.daemon.seen("documents.reloaded")
+        yield
+        path.write_text(text)
+
+    def told(self, site: Site) -> str:
+        """What the overdue alarm makes of it."""
+        return "DeadlineBreached " + ("fires too" if site.firing("DeadlineBreached") else "is silent: nothing binds")
+
+
 _STRANGER = "stranger"
 
 ALL: tuple[type[Scenario], ...] = (
@@ -159,4 +179,5 @@ ALL: tuple[type[Scenario], ...] = (
     ProcessKilled,
     ReloadRefused,
     Unattributed,
+    PromisesUnresolved,
 )

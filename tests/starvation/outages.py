@@ -73,6 +73,32 @@ class NetworkCut(_OverNetwork):
         network.become("cut")
 
 
+class ReloadInOutage(NetworkCut):
+    """The network is cut, and then documents change: the reload forgets no ceiling that was known."""
+
+    name = "reload-in-outage"
+
+    @contextmanager
+    def fault(self, site: Site) -> Iterator[None]:
+        with super().fault(site):
+            with site.settings.open("a") as file:
+                file.write("# Somebody has touched the settings.\n")
+            site.daemon.seen("documents.reloaded")
+            yield
+
+
+class RestartInOutage(NetworkCut):
+    """The network is cut, and then the daemon is killed and started again: it forgets no ceiling that was known."""
+
+    name = "restart-in-outage"
+
+    @contextmanager
+    def fault(self, site: Site) -> Iterator[None]:
+        with super().fault(site):
+            site.start_again()
+            yield
+
+
 class NetworkSilent(_OverNetwork):
     """The network swallows everything: connections stand, nothing is answered, nothing ends."""
 
@@ -148,6 +174,8 @@ class StateLocked(Scenario):
 ALL: tuple[type[Scenario], ...] = (
     ServerStopped,
     NetworkCut,
+    ReloadInOutage,
+    RestartInOutage,
     NetworkSilent,
     StoreSlow,
     TargetReadOnly,

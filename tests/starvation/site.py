@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import struct
 import threading
 import time
@@ -81,6 +82,7 @@ class Site:
     session: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    processes: ExitStack = field(default_factory=ExitStack)
     _daemon: Daemon | None = None
     _watch: Watch | None = None
 
@@ -153,6 +155,21 @@ class Site:
         """Return the log's lines of the rule's turns."""
         ended = self.daemon.events("run.finished") + self.daemon.events("run.failed")
         return [line for line in ended if line.get("rule") == RULE]
+
+    def start(self) -> None:
+        """Start the daemon."""
+        command = self.scenario.command(self)
+        self._daemon = self.processes.enter_context(running(self.folder, environment=self.environment, command=command))
+
+    def start_again(self) -> None:
+        """Kill the daemon and start another one where Prometheus looks for it."""
+        port = self.daemon.port
+        self.daemon.signal(signal.SIGKILL)
+        self.daemon.ended()
+        text = self.settings.read_text()
+        self.settings.write_text(text.replace('bind: "127.0.0.1:0"', f'bind: "127.0.0.1:{port}"'))
+        self.start()
+        assert self.daemon.port == port
 
     def after_turn(self) -> None:
         """Return when a turn of the rule has just ended: the next one is an interval away."""
@@ -263,9 +280,9 @@ def alive(site: Site) -> Iterator[Site]:
     if site.scenario.known:
         site.ceiling = SystemClock().now().replace(microsecond=0) + timedelta(seconds=4 * site.scenario.every)
         site.environment["PYTHONTZPATH"] = f"{_zones(site.folder.parent, site.ceiling)}:/usr/share/zoneinfo"
-    with running(site.folder, environment=site.environment, command=site.scenario.command(site)) as daemon:
-        site._daemon = daemon
-        with prometheus({"lifecycle": [f"127.0.0.1:{daemon.port}"]}) as watch:
+    with site.processes:
+        site.start()
+        with prometheus({"lifecycle": [f"127.0.0.1:{site.daemon.port}"]}) as watch:
             site._watch = watch
             yield site
 

@@ -36,7 +36,8 @@ def the_unit_starts_and_reads_its_credentials(operator: Operator) -> str:
     rights = _status(process)
     assert (rights["CapEff"].strip("0"), rights["CapBnd"].strip("0")) == ("", ""), rights
     assert (rights["NoNewPrivs"], rights["Seccomp"]) == ("1", "2"), rights
-    return f"ready after {seconds:.1f} s ({shown['StatusText']}); no capability, seccomp on, uid {owners.pop()}"
+    memory = int(rights["VmRSS"].split()[0]) / 1024
+    return f"ready after {seconds:.1f} s ({shown['StatusText']}); no capability, seccomp on, {memory:.0f} MiB"
 
 
 def its_http_answers_on_loopback(operator: Operator) -> str:

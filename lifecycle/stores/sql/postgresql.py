@@ -32,6 +32,8 @@ _SESSION = (
     # A paused process gives its locks back; the server ends its session.
     "SET idle_in_transaction_session_timeout = '5s'",
     "SET default_transaction_isolation = 'read committed'",
+    # A look waits this long behind somebody's DDL, not for ever: it is tried again, and others are not kept waiting.
+    "SET lock_timeout = '10s'",
 )
 # Classes and codes of SQLSTATE (PostgreSQL manual, appendix A).
 _READ_ONLY = {"25006"}
