@@ -76,14 +76,14 @@ def expire(world: portal.World, table: str, number: int) -> None:
     ip = "'192.0.2.1'," if table == "access_log" else ""
     with psycopg.connect(libpq_url(world.url), autocommit=True) as admin:
         admin.execute(
-            f"INSERT INTO {table} {columns} SELECT 900000 + i, 'acme2', {ip} now() - interval '300 days' "
+            f"INSERT INTO {table} {columns} SELECT 8000000 + i, 'acme2', {ip} now() - interval '300 days' "
             f"FROM generate_series(1, {number}) AS i ON CONFLICT DO NOTHING"
         )
 
 
 def left(world: portal.World, table: str) -> int:
     """Count those rows."""
-    return int(world.rows(f"SELECT count(*) FROM {table} WHERE id >= 900000")[0][0])
+    return int(world.rows(f"SELECT count(*) FROM {table} WHERE id >= 8000000")[0][0])
 
 
 def turn(world: portal.World, clock: SimulatedClock) -> cycle.Turn:
