@@ -72,7 +72,8 @@ class Tenancy(Value):
         description="Name of the schema, table, database or prefix, with {tenant} where the tenant stands.",
     )
     nulls: Literal["refuse", "processor"] = Field(
-        default="refuse", description="Rows without a tenant: nobody's (never touched, counted, no final certificate), or our own."
+        default="refuse",
+        description="Rows without a tenant: nobody's (never touched, counted, no final certificate), or our own.",
     )
 
     @model_validator(mode="after")

@@ -18,6 +18,9 @@ from lifecycle.core.errors import InvalidDocument, Refused
 WAIT_MS: Final = 10_000
 """How long a writer waits for another one before it gives up."""
 
+LEAST_PAGE: Final = 512
+"""The smallest page of a SQLite file; the other sizes are its multiples."""
+
 WRITE: Final = "lifecycle_write"
 """Execution option of a connection whose transaction is going to write."""
 
@@ -125,14 +128,21 @@ def make_private(path: Path, *, create: bool) -> None:
         path.chmod(0o600)
 
 
-def is_torn(path: Path) -> bool:
-    """Whether a SQLite file is too short to have a header (file format, section 1.3: 100 bytes).
+def is_torn(path: Path, page: int = LEAST_PAGE) -> bool:
+    """Whether a SQLite file cannot be whole by its size: no header (file format, section 1.3), or part of a page.
 
-    SQLite itself refuses a file that is shorter than its header says, at the first read. While the WAL holds pages the
-    file may be empty. By size alone: see `make_private`.
+    SQLite itself refuses a file that lacks whole pages, at the first read, but reads the missing part of a last page
+    as zeros. While the WAL holds pages the file may be anything. By size alone: see `make_private`.
+
+    Args:
+        path: the file.
+        page: its page size where that is known, which only SQLite may read.
     """
     wal = path.with_name(path.name + "-wal")
-    return path.stat().st_size < 100 and not (wal.exists() and wal.stat().st_size)
+    if wal.exists() and wal.stat().st_size:
+        return False
+    size = path.stat().st_size
+    return size < LEAST_PAGE or size % page != 0
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -208,6 +208,12 @@ class SqlState:
             Refused: another schema than ours. Corrupt: the edge is damaged. Transient: the database does not answer.
         """
         self._require_schema()
+        path = engines.file_of(self._url)
+        if path is not None:
+            with self._reader() as connection:
+                page = int(connection.exec_driver_sql("PRAGMA page_size").scalar() or 0)
+            with translated():
+                _refuse_torn(path, page)
         if size := self.size():
             self.entry(size - 1)
             self.root(size)
@@ -362,5 +368,9 @@ def _require_file(path: Path) -> None:
     if not path.exists():
         raise migrate.missing()
     engines.make_private(path, create=False)
-    if engines.is_torn(path):
+    _refuse_torn(path, engines.LEAST_PAGE)
+
+
+def _refuse_torn(path: Path, page: int) -> None:
+    if engines.is_torn(path, page):
         raise Corrupt("the state's file has lost its end")

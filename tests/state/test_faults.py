@@ -350,7 +350,7 @@ def _walk(path: Path) -> int:
         state.close()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.8, 0.99, 0.9999])
 def test_truncated_file_is_corrupt(file_state, share):
     """A file that lost its end is corrupt, never a shorter log."""
     path = _closed(file_state)
@@ -358,6 +358,15 @@ def test_truncated_file_is_corrupt(file_state, share):
     with pytest.raises(Corrupt) as caught:
         _walk(path)
     assert "backup" in caught.value.advice()
+
+
+@pytest.mark.parametrize("lost", [1, 511, 512, 1024, 4095])
+def test_file_that_lost_part_of_its_last_page_is_corrupt(file_state, lost):
+    """SQLite reads what is missing of a last page as zeros: we do not."""
+    path = _closed(file_state)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(Corrupt, match="lost its end"):
+        open_state(f"sqlite:///{path}")
 
 
 def test_overwritten_file_is_corrupt(file_state):
