@@ -32,7 +32,7 @@ from lifecycle.flow.deployment import Deployment
 from lifecycle.observe import open_log
 from lifecycle.ports.clock import SystemClock
 from lifecycle.ports.state import Lease
-from lifecycle.wiring.deployment import Options, open_deployment, read_settings, state_url
+from lifecycle.wiring.deployment import Options, open_deployment, read_settings, require_direct_locks, state_url
 
 BEAT_SECONDS = 0.5
 FOLLOW_SECONDS = 5
@@ -80,6 +80,7 @@ class Service:
         loaded = self._loaded
         with ExitStack() as stack:
             stack.callback(self._close)
+            require_direct_locks(loaded.settings, self._folder)
             if state_url(loaded.settings, self._folder).startswith("sqlite"):
                 self._lead_or_refuse()
             host, port = loaded.settings.http.address()
@@ -90,7 +91,7 @@ class Service:
                 scheduler.start()
                 loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version)
                 loaded.duties.report.log.info("http.started", number=server.port)
-                self._notifier.ready(f"standing by, metrics on port {server.port}")
+                self._notifier.ready("leading" if self._leads() else "standing by")
                 self._serve()
                 self._notifier.stopping()
                 ended = self._end(scheduler)

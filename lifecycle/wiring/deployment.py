@@ -21,7 +21,7 @@ from lifecycle.flow.journal import accept_operators, open_log
 from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import Store
-from lifecycle.state import open_state
+from lifecycle.state import open_state, require_direct
 from lifecycle.wiring import clocks, keys, secrets
 from lifecycle.wiring.kinds import open_store
 from lifecycle.wiring.outside import CheckpointFile, StopFile, UntilAsked
@@ -93,6 +93,11 @@ def _leader_url(settings: Settings, folder: Path) -> str | None:
     if settings.leader_url is None:
         return None
     return settings.leader_url.url or secrets.read(settings.leader_url, folder, "leader_url")
+
+
+def require_direct_locks(settings: Settings, folder: Path) -> None:
+    """Raise Refused (guard `pooled`, `leader-url`) unless the address for locks keeps its sessions to itself."""
+    require_direct(state_url(settings, folder), _leader_url(settings, folder))
 
 
 @contextmanager

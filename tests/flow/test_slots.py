@@ -166,7 +166,7 @@ def test_a_rule_that_binds_nobody_is_idle(world: World, clock: SimulatedClock) -
         turns = cycle.tick(deployment, scheduled=True)
         assert RULE in {(turn.agreement, turn.rule) for turn in turns}
         silent = slots.every(deployment)["clientport", "offboarding"]
-        assert (silent.state, silent.result, silent.succeeded_at) == ("done", "idle", None)
+        assert (silent.state, silent.result, silent.succeeded_at) == ("done", "idle", clock.now())
         assert slots.due(deployment, clock.now()) == []
 
 
