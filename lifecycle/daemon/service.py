@@ -170,6 +170,9 @@ class Service:
                 duties = self._loaded.duties
                 with self._telling(duties, "look.failed"):
                     duties.look()
+                if not self._leads():
+                    # The lead was lost meanwhile: what this look has set is another replica's to tell by now.
+                    duties.forget_looks()
 
     def _follow(self) -> None:
         with self._view:

@@ -59,6 +59,8 @@ class LeaderLost(Scenario):
                 other.execute(end)
             while idle.pgconn.get_result() is not None:
                 pass
+            # Until it notices it may end what it has begun: the writer's lock and the epoch see to that.
+            site.daemon.seen("leader.lost")
             yield
 
     def told(self, site: Site) -> str:

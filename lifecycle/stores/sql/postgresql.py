@@ -23,6 +23,14 @@ from lifecycle.stores.sql.postgresql_types import PostgresqlTypes, kind_of
 from lifecycle.stores.sql.tables import our_tables
 
 SCHEMA = "lifecycle"
+# A network that falls silent ends a look or a batch within seconds; a statement that is at work is waited for.
+_NETWORK = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 _SESSION = (
     "SET TimeZone = 'UTC'",
     "SET DateStyle = 'ISO, YMD'",
@@ -58,7 +66,8 @@ class PostgresqlDialect(PostgresqlTypes):
         if not parsed.database:
             raise Refused("the address of this store names no database", guard="address")
         # Automatic prepared statements would fix a plan that was made for the first, fullest batches.
-        arguments = {"prepare_threshold": None}
+        network = {name: value for name, value in _NETWORK.items() if name not in parsed.query}
+        arguments = {"prepare_threshold": None, **network}
         if pooled:
             engine = sa.create_engine(
                 parsed,
