@@ -104,6 +104,10 @@ class Plan(Value):
     stores: tuple[StoreBinding, ...] = Field(min_length=1)
     steps: tuple[Step, ...]
 
+    def store_names(self) -> tuple[str, ...]:
+        """Return the stores that the plan is bound to."""
+        return tuple(binding.store for binding in self.stores)
+
     def walked(self) -> tuple[Step, ...]:
         """Return the steps that are carried out: those that are not parked."""
         return tuple(step for step in self.steps if not step.parked)

@@ -23,13 +23,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def sign(path: Path, ping: str | None, now: datetime, *, leader: bool) -> list[LifecycleError]:
-    """Leave both signs and return what failed; neither failure stops anything."""
+    """Leave the signs and return what failed; neither failure stops anything.
+
+    A replica that stands by leaves its file and asks nobody: the address would never fall silent while one stands by.
+    """
     failed: list[LifecycleError] = []
     try:
         replace(path, json.dumps({"at": instant(now), "leader": leader}).encode() + b"\n", mode=0o644)
     except LifecycleError as error:
         failed.append(error)
-    if ping is not None:
+    if leader and ping is not None:
         try:
             _ask(ping)
         except LifecycleError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -22,12 +23,16 @@ from lifecycle.flow.mirror import holds
 from lifecycle.flow.overdue import Seen
 from lifecycle.observe import Log, Looked, Metrics, Names, log_entry, warning_seconds
 from lifecycle.observe.fold import OFFBOARDING
+from lifecycle.wiring.outside import UntilAsked
 
 REMEMBERED = 20_000
 """Entries of the log that a start folds again; what lies further back counts through the registers alone."""
 
 ENDS = frozenset({"contract-end", "window-end"})
 """Start times that are no rule's turn: they are an offboarding's, which people approve."""
+
+NEVER = datetime.fromtimestamp(0, UTC)
+"""The last success of a rule that has none, as the metric has it."""
 
 _BAD = frozenset({"refused", "failed", "partial"})
 
@@ -105,26 +110,38 @@ class Report:
     def _registers(self) -> None:
         """Set what the registers know better than the folded part of the log; of several agreements, the worst."""
         deployment, metrics = self._deployment, self.metrics
+        # First: whatever cannot be read below must not hide that everything stands still.
+        metrics.set_stopped(stopped=self._stopped())
+        states = slots.every(deployment)
         parked: dict[str, bool] = {}
         success: dict[str, datetime] = {}
-        for (_, rule), state in slots.every(deployment).items():
-            parked[rule] = parked.get(rule, False) or (state.trouble is not None and state.trouble.parked)
-            if state.succeeded_at is not None:
-                success[rule] = min(state.succeeded_at, success.get(rule, state.succeeded_at))
+        # Declared pairs alone: what an agreement that is gone has left behind is nobody's promise any more.
+        for agreement, rule in slots.declared(deployment):
+            state = states.get((agreement, rule))
+            trouble = state.trouble if state else None
+            parked[rule] = parked.get(rule, False) or (trouble is not None and trouble.parked)
+            moment = state.succeeded_at if state else None
+            success[rule] = min(moment or NEVER, success.get(rule, moment or NEVER))
         for rule, is_parked in parked.items():
             metrics.set_parked(rule, parked=is_parked)
-        for rule, moment in success.items():
-            metrics.set_succeeded(rule, moment)
+        for rule, last in success.items():
+            metrics.set_succeeded(rule, last)
         for rule, end in self._mandates().items():
             metrics.set_mandate_expires(rule, end)
-        try:
-            refuse_if_stopped(deployment)
-        except LifecycleError:
-            metrics.set_stopped(stopped=True)
-        else:
-            metrics.set_stopped(stopped=False)
         # Last: an entry that cannot be read leaves everything else told.
         metrics.set_holds([hold.id for hold in holds(deployment)])
+
+    def _stopped(self) -> bool:
+        """Return whether the kill switch is on: a process that ends or stands by is not stopped (I28)."""
+        kill = self._deployment.kill
+        if isinstance(kill, UntilAsked):
+            # The outermost question is whether this process ends; what lies within is the kill switch.
+            kill = kill.switch
+        try:
+            refuse_if_stopped(replace(self._deployment, kill=kill))
+        except LifecycleError:
+            return True
+        return False
 
     def _mandates(self) -> Mapping[str, datetime | None]:
         """Return when each rule's mandate ends: within an agreement the last one counts, across them the first."""
@@ -133,9 +150,13 @@ class Report:
             if mandate.revoked_on is None:
                 key, end = (mandate.agreement, mandate.rule), datetime.combine(mandate.expires_on, time(), UTC)
                 ends[key] = max(end, ends.get(key, end))
-        found: dict[str, datetime | None] = {rule: None for _, rule in slots.declared(self._deployment)}
-        for (_, rule), end in ends.items():
-            known = found.get(rule)
+        declared = slots.declared(self._deployment)
+        found: dict[str, datetime | None] = {rule: None for _, rule in declared}
+        for pair in declared:
+            if pair not in ends:
+                continue
+            rule, end = pair[1], ends[pair]
+            known = found[rule]
             found[rule] = end if known is None else min(end, known)
         return found
 
@@ -155,7 +176,8 @@ class Report:
             fields |= {"plan_hash": turn.plan.hash, "expected": turn.plan.plan.expected()}
         if turn.ran is not None:
             fields |= {"job": turn.ran.job, "deleted": turn.ran.deleted}
-        if turn.missed:
+        if turn.missed and turn.result != "waiting":
+            # A turn that waits comes again with the next tick, and tells of the same slots again.
             self.metrics.slots_missed(turn.rule, turn.missed)
             self.log.warning("tick.missed", agreement=turn.agreement, rule=turn.rule, number=turn.missed)
         if turn.error is not None:

@@ -64,8 +64,15 @@ def approve(
         raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
     if grant_mandate and plan.kind != "rule":
         raise Refused("only a rule's plans run by mandate", guard="mandate-kind", advice="Approve without --mandate.")
+    if grant_mandate and any(step.parked for step in plan.steps):
+        raise Refused(
+            "the plan has a dataset that could not be counted: nobody has seen what a mandate would cover",
+            guard="parked",
+            advice="Approve without --mandate, mend what keeps it from being counted, and grant it on the next plan.",
+        )
     most = max(3 * plan.expected(), LEAST_MANDATE) if most_items is None else most_items
     mandate = _mandate(deployment, plan, plan_hash, (operator, key), most) if grant_mandate else None
+    enough = len({*approvers(deployment, plan, plan_hash), operator}) >= NEEDED[plan.kind]
     with deployment.state.transaction() as tx:
         signature = approval.sign_plan(key, plan_hash)
         event = PlanApproved(
@@ -74,12 +81,11 @@ def approve(
         write(deployment, tx, event)
         if mandate is not None:
             mandate = _logged(deployment, tx, mandate, _event(mandate, MandateGranted))
-    checkpoint(deployment)
-    approved = Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
-    if approved.enough:
-        with deployment.state.transaction() as tx:
+        if enough:
+            # Together with the last signature: what was signed is carried out, whatever happens next.
             pending.mark(tx, plan_hash)
-    return approved
+    checkpoint(deployment)
+    return Approved(approvers(deployment, plan, plan_hash), NEEDED[plan.kind], mandate)
 
 
 def approvers(deployment: Deployment, plan: Plan, plan_hash: str) -> tuple[str, ...]:

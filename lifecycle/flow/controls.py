@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from lifecycle.core import guard
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.events import GuardRefused, Resumed, Stopped
 from lifecycle.core.guard import Anchor
 from lifecycle.evidence.keys import SigningKey
@@ -32,13 +32,44 @@ def refuse_if_stopped(deployment: Deployment) -> None:
 def stop(deployment: Deployment, operator: str | None, *, reason: str = "operator") -> None:
     """Stop before the next batch, everywhere: file, register, and the fence of each store that answers.
 
-    `reason`: operator, or signal.
+    Every way is tried, whatever becomes of the others. `reason`: operator, or signal; a signal that is repeated is
+    logged once.
+
+    Raises:
+        NotStopped: some of the ways could not be taken; the others are. Repeating is safe.
     """
-    deployment.kill.stop()
+    failed: dict[str, Exception] = {}
+    for way, taken in (
+        ("file", deployment.kill.stop),
+        ("database", lambda: _register_stop(deployment, operator, reason)),
+        ("fence", lambda: _fences(deployment.stores.values(), stopped=True)),
+    ):
+        try:
+            taken()
+        except Exception as error:  # noqa: BLE001  # whatever keeps us from one way must not keep us from the next
+            failed[way] = error
+    if failed:
+        raise NotStopped(tuple(failed)) from next(iter(failed.values()))
+
+
+class NotStopped(Transient):
+    """The kill switch could not be set by every way. `ways`: those that failed, of file, database, fence."""
+
+    def __init__(self, ways: tuple[str, ...]) -> None:
+        """Name the ways."""
+        super().__init__(
+            f"the kill switch could not be set by: {', '.join(ways)}",
+            advice="Mend the cause and stop again; if it must stop now, end every replica.",
+        )
+        self.ways = ways
+
+
+def _register_stop(deployment: Deployment, operator: str | None, reason: str) -> None:
     with deployment.state.transaction() as tx:
+        if operator is None and tx.get("setting", "stopped") is not None:
+            return
         tx.put("setting", "stopped", b"true")
         write(deployment, tx, Stopped(operator=operator, reason=reason))
-    _fences(deployment.stores.values(), stopped=True)
 
 
 def resume(deployment: Deployment, operator: str | None) -> None:

@@ -10,24 +10,22 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifecycle.core import guard
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused, Transient
-from lifecycle.core.mandate import Mandate
 from lifecycle.core.offboarding import Progress as Ended
 from lifecycle.core.offboarding import next_state
 from lifecycle.core.plan import Plan
-from lifecycle.core.schedule import slot_at
 from lifecycle.flow import certify, offboard, pending, slots
 from lifecycle.flow.approve import NEEDED, approvers, limit_of, signed_mandate
 from lifecycle.flow.controls import effective_now, log_refusal, marked_at, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Observer, Ran, carry_out, give_up, silent
-from lifecycle.flow.journal import checkpoint, read_job
+from lifecycle.flow.journal import checkpoint, decoded, read_job
 from lifecycle.flow.planning import Planned, due_rules, plan_rule, stores_of
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
 from lifecycle.flow.scopes import tenants
+from lifecycle.flow.unattended import SHADOW, refuse_unattended
 from lifecycle.flow.verify import job_of
 from lifecycle.ports.store import Store
 
@@ -81,6 +79,9 @@ def tick(
 
     Raises Refused while everything is stopped, and while this host's clock cannot be trusted (I12, I13).
     """
+    if scheduled:
+        # Also while everything is stopped: a long stop must not read as a clock that jumped (I13).
+        _keep_time(deployment, scheduled=True)
     refuse_if_stopped(deployment)
     size = deployment.state.size()
     turns: list[Turn] = []
@@ -90,7 +91,7 @@ def tick(
         report(turn)
 
     _recovery(deployment, took)
-    now = _keep_time(deployment, mark=not scheduled)
+    now = deployment.clock.now() if scheduled else _keep_time(deployment, scheduled=False)
     begun = _finish_begun(deployment, now, observe, took)
     found = _whose_turn(deployment, now, scheduled=scheduled)
     for due in found:
@@ -119,22 +120,21 @@ def _recovery(deployment: Deployment, took: Reporter) -> None:
     try:
         with deployment.state.exclusive() as epoch:
             recover(deployment, epoch)
-    except Refused as refusal:
+    except LifecycleError as error:
         # Whoever is at work recovers first thing.
-        if refusal.guard not in slots.FLEETING:
-            raise
-    except Transient as error:
-        took(Turn("-", "recovery", "failed", error=error))
+        if not (isinstance(error, Refused) and error.guard in slots.FLEETING):
+            took(Turn("-", "recovery", "failed", error=error))
 
 
-def _keep_time(deployment: Deployment, *, mark: bool) -> datetime:
+def _keep_time(deployment: Deployment, *, scheduled: bool) -> datetime:
     """Return the present, and put it on record, also when nothing is due: quiet nights are no outage (I13).
 
-    Slots come from our own clock where a store does not answer; what is deleted never does.
+    A service, whose own clock is watched for drift, keeps time by the clocks that answer: a store's outage is no jump.
+    What is deleted asks every store that it touches.
     """
     now = deployment.clock.now()
     marked = marked_at(deployment)
-    if not mark and marked is not None and abs(now - marked) < MARK_EVERY:
+    if scheduled and marked is not None and abs(now - marked) < MARK_EVERY:
         return now
     try:
         # By a clock of our own that nobody trusts no slot is claimed: it would be one of another day.
@@ -143,8 +143,9 @@ def _keep_time(deployment: Deployment, *, mark: bool) -> datetime:
         log_refusal(deployment, refusal)
         checkpoint(deployment)
         raise
+    names = [name for name in sorted(deployment.stores) if not scheduled or _answers(deployment.stores[name])]
     try:
-        raise_mark(deployment, effective_now(deployment, sorted(deployment.stores)))
+        raise_mark(deployment, effective_now(deployment, names))
     except Refused as refusal:
         log_refusal(deployment, refusal)
     except LifecycleError:
@@ -181,30 +182,38 @@ def _finish_begun(
 ) -> frozenset[tuple[str, str]]:
     """Carry out what is authorised and not finished, and return the rules of which a begun job is still open."""
     still: set[tuple[str, str]] = set()
-    for one in pending.pending(deployment):
-        plan = read_plan(deployment, one.plan_hash)
-        job = read_job(deployment, job_of(one.plan_hash))
-        if not one.waits(now) and not _stopped(deployment):
-            turn = _begun(deployment, one, plan, observe)
-            if turn is not None:
-                took(turn)
+    for one in list(pending.pending(deployment)):
+        try:
+            plan = read_plan(deployment, one.plan_hash)
+            if not one.waits(now) and not _stopped(deployment):
+                took(_begun(deployment, one, plan, observe))
             job = read_job(deployment, job_of(one.plan_hash))
+        except Exception as error:  # noqa: BLE001  # one plan that cannot be read stops no other one (I27)
+            known = foreseen(error)
+            pending.failed(deployment, one, known, now)
+            took(Turn("-", "pending", "failed", error=known))
+            continue
         if job.started is not None and job.outcome is None and plan.rule is not None:
             still.add((plan.agreement, plan.rule))
     return frozenset(still)
 
 
-def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Observer) -> Turn | None:
-    """Take one pending plan's turn; None when it needs none any more."""
+def foreseen(error: Exception) -> LifecycleError:
+    """Return the error as one of ours: of one that nobody foresaw only the class is told (I23)."""
+    if isinstance(error, LifecycleError):
+        return error
+    return Transient(
+        f"an unforeseen error ({type(error).__name__}); nothing of this turn was changed after it",
+        advice="It is tried again; if it repeats, report it with the service's log. Other rules go on.",
+    )
+
+
+def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Observer) -> Turn:
+    """Take one pending plan's turn."""
     now = deployment.clock.now()
-    begun = read_job(deployment, job_of(one.plan_hash)).started is not None
-    by_hand = len(approvers(deployment, plan, one.plan_hash)) >= NEEDED[plan.kind]
-    if not begun and (now > plan.start_by or not by_hand):
-        with deployment.state.transaction() as tx:
-            pending.forget(tx, one.plan_hash)
-        return None
     planned, name = Planned(plan, one.plan_hash), plan.rule or "offboarding"
     try:
+        _refuse_expired(deployment, one, plan, now)
         with deployment.state.exclusive() as epoch:
             try:
                 ran = carry_out(deployment, one.plan_hash, epoch, observe=observe)
@@ -212,8 +221,6 @@ def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Ob
                 if refusal.guard in BOUND:
                     give_up(deployment, one.plan_hash, epoch)
                 raise
-            with deployment.state.transaction() as tx:
-                pending.forget(tx, one.plan_hash)
     except LifecycleError as error:
         if isinstance(error, Refused) and error.guard in slots.FLEETING:
             return Turn(plan.agreement, name, "waiting", planned, error=error)
@@ -223,17 +230,31 @@ def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Ob
         return Turn(plan.agreement, name, _word(error), planned, error=error)
     if plan.rule is not None:
         _keep_history(deployment, plan, ran)
-    return Turn(plan.agreement, name, _result(ran), planned, ran)
+    return Turn(plan.agreement, name, _result(ran), planned, ran, next(iter(ran.trouble), None))
+
+
+def _refuse_expired(deployment: Deployment, one: pending.Pending, plan: Plan, now: datetime) -> None:
+    """Forget, and say so, what was approved and may not begin any more (I26)."""
+    if read_job(deployment, job_of(one.plan_hash)).started is not None:
+        return
+    if now > plan.start_by:
+        what, guard_name = "the plan was approved and has expired before it began", "plan-expired"
+    elif len(approvers(deployment, plan, one.plan_hash)) < NEEDED[plan.kind]:
+        what, guard_name = "the plan was approved by somebody who may no longer approve", "not-approved"
+    else:
+        return
+    with deployment.state.transaction() as tx:
+        pending.forget(tx, one.plan_hash)
+    raise Refused(what, guard=guard_name, advice="Plan again and approve the new plan.")
 
 
 def _keep_history(deployment: Deployment, plan: Plan, ran: Ran) -> None:
     """A run that a person signed for is part of the rule's history too."""
     now = deployment.clock.now()
     due = slots.present(deployment, plan.agreement, plan.rule or "", now)
-    state = slots.read(deployment, plan.agreement, plan.rule or "")
-    if state is not None:
-        run = slots.Run(items=ran.deleted, due_days=slots.due_days(state, now))
-        slots.ended(deployment, due, now, _result(ran), run=run)
+    if slots.read(deployment, plan.agreement, plan.rule or "") is not None:
+        slots.ran(deployment, due, now, ran.deleted)
+        slots.ended(deployment, due, now, _result(ran))
 
 
 # ---- a rule's turn ----
@@ -247,36 +268,34 @@ def _rule(deployment: Deployment, due: slots.Due, begun: Collection[tuple[str, s
             if not slots.claim(deployment, due, epoch, now):
                 return _turn(due, "waiting")
             if (due.agreement, due.rule) in begun:
-                error = Transient(
-                    "a begun job of this rule goes first", advice="`lifecycle status` says what stops it."
-                )
+                error = Transient("a begun job of this rule goes first", advice="`lifecycle status` says what stops it")
                 slots.failed(deployment, due, now, "waiting", error)
                 return _turn(due, "waiting", error=error)
             turn = _work(deployment, due, epoch, observe)
             _note(deployment, due, turn)
             return turn
-    except Refused as refusal:
-        if refusal.guard not in slots.FLEETING:
-            raise
-        return _turn(due, "waiting", error=refusal)
-    except LifecycleError as error:
-        return _turn(due, "failed", error=error)
+    except Exception as error:  # noqa: BLE001  # the other rules' turns come all the same (I27)
+        if isinstance(error, Refused) and error.guard in slots.FLEETING:
+            return _turn(due, "waiting", error=error)
+        return _turn(due, "failed", error=foreseen(error))
 
 
 def _note(deployment: Deployment, due: slots.Due, turn: Turn) -> None:
     now = deployment.clock.now()
-    if turn.error is not None:
+    if turn.ran is not None:
+        slots.ran(deployment, due, now, turn.ran.deleted)
+    if turn.error is not None and turn.result != SHADOW:
         slots.failed(deployment, due, now, turn.result, turn.error)
-        return
-    state = slots.read(deployment, due.agreement, due.rule)
-    run = slots.Run(items=turn.ran.deleted, due_days=slots.due_days(state, now)) if turn.ran else None
-    slots.ended(deployment, due, now, turn.result, run=run)
+    else:
+        slots.ended(deployment, due, now, turn.result)
 
 
 def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer) -> Turn:
     """Plan, hold the plan against mandate, history and shadow cycle, carry it out. Errors become the turn's."""
     planned, away = None, None
     try:
+        if (finished := _finished(deployment, due, epoch, observe)) is not None:
+            return finished
         planned, away = _plan(deployment, due)
         if planned is None:
             return _turn(due, "failed" if away else "idle", error=away)
@@ -285,19 +304,32 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         if mandate is None:
             return _turn(due, "observing", planned, error=away)
         limit_of(deployment, planned.plan, mandate).require()
-        if _in_shadow(deployment, due, mandate):
-            return _turn(due, "shadow", planned, error=away)
-        _refuse_unusual(deployment, due, planned.plan)
+        refuse_unattended(deployment, planned.plan, mandate)
+        slots.carries(deployment, due, planned.hash)
         ran = carry_out(deployment, planned.hash, epoch, observe=observe)
     except Refused as refusal:
         if refusal.guard in slots.FLEETING:
             raise
+        if refusal.guard == SHADOW:
+            return _turn(due, SHADOW, planned)
         log_refusal(deployment, refusal, rule=due.rule)
         return _turn(due, "refused", planned, error=refusal)
-    except LifecycleError as error:
-        return _turn(due, "failed", planned, error=error)
+    except Exception as error:  # noqa: BLE001  # told by its class, and kept as the rule's trouble
+        return _turn(due, "failed", planned, error=foreseen(error))
     trouble = away or next(iter(ran.trouble), None) or _parked(planned.plan)
     return _turn(due, "partial" if trouble else _result(ran), planned, ran, error=trouble)
+
+
+def _finished(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer) -> Turn | None:
+    """Return the turn of a slot that is entered again after its job had ended: looked at, never run a second time."""
+    state = slots.read(deployment, due.agreement, due.rule)
+    if not due.again or state is None or state.plan is None:
+        return None
+    if read_job(deployment, job_of(state.plan)).outcome is None:
+        return None
+    plan = Planned(read_plan(deployment, state.plan), state.plan)
+    ran = carry_out(deployment, state.plan, epoch, observe=observe)
+    return _turn(due, _result(ran), plan, ran)
 
 
 def _parked(plan: Plan) -> Transient | None:
@@ -329,26 +361,6 @@ def _answers(store: Store) -> bool:
     except LifecycleError:
         return False
     return True
-
-
-def _in_shadow(deployment: Deployment, due: slots.Due, mandate: Mandate) -> bool:
-    """Tell whether the plan that its mandate was granted on was made in this very slot: one cycle is only watched."""
-    if not deployment.guards.shadow:
-        return False
-    first = read_plan(deployment, mandate.plan_hash).created_at
-    return slot_at(deployment.schedule.class_of(due.rule), first) >= due.number
-
-
-def _refuse_unusual(deployment: Deployment, due: slots.Due, plan: Plan) -> None:
-    """Raise Refused (guard `history`) when the plan is far larger than the rule's past runs."""
-    state, bounds = slots.read(deployment, due.agreement, due.rule), deployment.guards
-    guard.within_history(
-        plan.expected(),
-        slots.past_runs(state),
-        slots.due_days(state, deployment.clock.now()),
-        bounds.history_factor,
-        bounds.history_floor,
-    ).require()
 
 
 def _turn(
@@ -408,5 +420,5 @@ def _progress(deployment: Deployment, alias: str) -> Ended:
 
 
 def _plans_of(deployment: Deployment, alias: str) -> list[str]:
-    needle = f'"tenant":"{alias}"'.encode()
-    return [name for name, body in deployment.state.items("plan") if needle in body]
+    entries = decoded(deployment.state.of_tenant(alias))
+    return [entry["plan_hash"] for _, entry in entries if entry["type"] == "plan.created"]

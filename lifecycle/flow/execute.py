@@ -34,6 +34,7 @@ from lifecycle.flow.planning import OF_ONE_TABLE, refuse_not_due, refuse_unspare
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
+from lifecycle.flow.unattended import refuse_unattended
 from lifecycle.flow.verify import check_level, job_of, verify
 from lifecycle.flow.weighing import weigh_before
 from lifecycle.ports.state import Transaction
@@ -141,10 +142,7 @@ def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent)
 
 def carry_out(deployment: Deployment, plan_hash: str, epoch: int, *, observe: Observer = silent) -> Ran:
     """Do what `apply` promises, as the holder of the writer's lock: `epoch` is what `State.exclusive` gave."""
-    plan = read_plan(deployment, plan_hash)
-    recover(deployment, epoch)
-    job = job_of(plan_hash)
-    run = _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job), anchor(deployment))
+    run = _run(deployment, plan_hash, epoch, observe)
     if run.state.outcome is None:
         _start(run)
         outcome = _walk(run)
@@ -153,7 +151,21 @@ def carry_out(deployment: Deployment, plan_hash: str, epoch: int, *, observe: Ob
     # A look from before the job's end says nothing about what came after it.
     stands = looked is not None and looked.clean and looked.index > (run.state.finished or 0)
     clean = stands or verify(deployment, plan_hash).clean
-    return Ran(job, _outcome(run.state), run.state.done, clean, tuple(run.trouble))
+    _forget(run)
+    return Ran(run.job, _outcome(run.state), run.state.done, clean, tuple(run.trouble))
+
+
+def _run(deployment: Deployment, plan_hash: str, epoch: int, observe: Observer) -> _Run:
+    """Close what a crash left open in the plan's own stores, and read where its job stands."""
+    plan, job = read_plan(deployment, plan_hash), job_of(plan_hash)
+    recover(deployment, epoch, plan.store_names())
+    return _Run(deployment, plan, plan_hash, job, epoch, observe, read_job(deployment, job), anchor(deployment))
+
+
+def _forget(run: _Run) -> None:
+    """Take the marker away: only now has everything been done, the look of fresh eyes included (I21)."""
+    with run.deployment.state.transaction() as tx:
+        pending.forget(tx, run.plan_hash)
 
 
 def give_up(deployment: Deployment, plan_hash: str, epoch: int) -> None:
@@ -161,12 +173,10 @@ def give_up(deployment: Deployment, plan_hash: str, epoch: int) -> None:
 
     What it did stands in its receipts; what is left is planned anew. Raises as `recover` does while a batch is open.
     """
-    plan = read_plan(deployment, plan_hash)
-    recover(deployment, epoch)
-    job = job_of(plan_hash)
-    run = _Run(deployment, plan, plan_hash, job, epoch, silent, read_job(deployment, job), anchor(deployment))
+    run = _run(deployment, plan_hash, epoch, silent)
     if run.state.started is not None and run.state.outcome is None and not run.state.open:
         _finish(run, "refused")
+    _forget(run)
 
 
 def _outcome(job: Job) -> Outcome:
@@ -176,6 +186,7 @@ def _outcome(job: Job) -> Outcome:
 
 def _start(run: _Run) -> None:
     """Check everything that a plan binds (I2), write the fences, and log the start once."""
+    _check_policy(run, run.deployment.clock.now())
     with ExitStack() as looks:
         for binding in run.plan.stores:
             looks.enter_context(run.deployment.stores[binding.store].one_look())
@@ -192,7 +203,6 @@ def _check(run: _Run) -> tuple[datetime, str | None]:
     names = [binding.store for binding in plan.stores]
     now = effective_now(deployment, names)
     mandate = _authorise(run, now)
-    _check_policy(run, now)
     _check_tenant(run, now)
     for binding in plan.stores:
         store = deployment.stores[binding.store]
@@ -244,6 +254,8 @@ def _authorise(run: _Run, now: datetime) -> str | None:
             guard="not-approved",
             advice="`lifecycle approve HASH --by OPERATOR --key FILE`; the author's own signature does not count.",
         )
+    if run.state.started is None:
+        refuse_unattended(deployment, plan, mandate)
     return mandate.id
 
 
@@ -256,6 +268,12 @@ def _check_policy(run: _Run, now: datetime) -> None:
     if plan.policy_hash != run.deployment.policy.digest:
         raise Refused(
             "the documents changed since the plan was made", guard="policy-changed", advice="Plan and approve again."
+        )
+    if missing := [name for name in plan.store_names() if name not in run.deployment.stores]:
+        raise Refused(
+            f"the plan needs store {missing[0]}, which this process has not opened",
+            guard="store-missing",
+            advice="Name the store in the inventory again, or plan anew without it.",
         )
 
 
@@ -432,7 +450,7 @@ def _flush(run: _Run) -> None:
 def _reread(run: _Run) -> None:
     """Close what is open by reading receipts, and take the log's word for what was done."""
     run.pending = None
-    recover(run.deployment, run.epoch)
+    recover(run.deployment, run.epoch, run.plan.store_names())
     run.state = read_job(run.deployment, run.job)
 
 
@@ -542,8 +560,8 @@ def _settle(run: _Run, intent: Intent, receipt: Receipt) -> None:
 def _finish(run: _Run, outcome: Outcome) -> None:
     """Log the end, make it a checkpoint, and acknowledge the receipts in the stores that it covers."""
     deployment = run.deployment
+    shared = summaries.events(deployment, run.job, run.plan)
     with deployment.state.transaction() as tx:
-        shared = summaries.events(deployment, run.job, run.plan)
         tx.expect([summary.tenant for summary in shared if summary.tenant])
         for summary in shared:
             write(deployment, tx, summary)
@@ -556,7 +574,6 @@ def _finish(run: _Run, outcome: Outcome) -> None:
         )
         write(deployment, tx, finished)
         summaries.forget(deployment, tx, run.job)
-        pending.forget(tx, run.plan_hash)
     deployment.failpoint("job.finished")
     run.state = read_job(deployment, run.job)
     acknowledge(deployment, run.plan)
@@ -566,8 +583,11 @@ def acknowledge(deployment: Deployment, plan: Plan) -> None:
     """Cover the log by a checkpoint, then tell each store of the plan which receipts it covers."""
     note = checkpoint(deployment)
     deployment.failpoint("receipt.checkpointed")
-    for binding in plan.stores:
-        store = deployment.stores[binding.store]
+    for name in plan.store_names():
+        store = deployment.stores.get(name)
+        if store is None:
+            # A job that was given up because its store left the documents: there is nobody to tell.
+            continue
         for names in _pages(deployment, store):
             store.acknowledge(names, note)
     deployment.failpoint("receipt.acknowledged")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.events import TenantChanged
 from lifecycle.core.layering import effective
 from lifecycle.core.offboarding import Timeline, timeline
@@ -44,21 +45,56 @@ def sync(deployment: Deployment, declared: list[Tenant]) -> dict[str, int]:
     """Bring the register in line with the declared tenants; what the contract's life wrote there stays.
 
     Returns counts: new, changed, missing. A registered tenant that the source no longer has is an alarm, not an end.
+    Raises what `effective` raises, before anything is written.
     """
     counts = {"new": 0, "changed": 0, "missing": 0}
-    wanted = {deployment.alias(tenant.id): tenant for tenant in declared}
-    known = {deployment.alias(t.id): t for t in registers.every(deployment.state, "tenant", Tenant)}
-    for alias, tenant in wanted.items():
+    known = _known(deployment)
+    merged = _merged(deployment, declared, known)
+    for alias, tenant in merged.items():
+        if known.get(alias) != tenant:
+            effective(deployment.policy, tenant)
+    for alias, tenant in merged.items():
         if alias not in known:
             register(deployment, tenant)
             counts["new"] += 1
-        elif (merged := _merge(known[alias], tenant)) != known[alias]:
-            effective(deployment.policy, merged)
+        elif tenant != known[alias]:
             with deployment.state.transaction() as tx:
-                registers.put(tx, "tenant", alias, merged)
+                registers.put(tx, "tenant", alias, tenant)
             counts["changed"] += 1
-    counts["missing"] = len(set(known) - set(wanted))
+    counts["missing"] = len(set(known) - set(merged))
     return counts
+
+
+def unbound(
+    deployment: Deployment, declared: list[Tenant], *, moved: Callable[[], None]
+) -> Iterator[tuple[int, LifecycleError]]:
+    """Yield which declared tenants (by position) the agreements do not bind as `sync` would enter them, and why.
+
+    Reads only. A contract that is closed binds nothing any more. `moved` is called between tenants: there may be many.
+    """
+    known = _known(deployment, moved)
+    for index, (alias, tenant) in enumerate(_merged(deployment, declared, known).items()):
+        moved()
+        if tenant.state == "closed" and known.get(alias) == tenant:
+            continue
+        try:
+            effective(deployment.policy, tenant)
+        except LifecycleError as error:
+            yield index, error
+
+
+def _known(deployment: Deployment, moved: Callable[[], None] = lambda: None) -> dict[str, Tenant]:
+    known: dict[str, Tenant] = {}
+    for tenant in registers.every(deployment.state, "tenant", Tenant):
+        moved()
+        known[deployment.alias(tenant.id)] = tenant
+    return known
+
+
+def _merged(deployment: Deployment, declared: list[Tenant], known: Mapping[str, Tenant]) -> dict[str, Tenant]:
+    """Return the declared tenants by alias, each as it would stand in the register, in the document's order."""
+    wanted = {deployment.alias(tenant.id): tenant for tenant in declared}
+    return {alias: _merge(known[alias], tenant) if alias in known else tenant for alias, tenant in wanted.items()}
 
 
 def _merge(known: Tenant, declared: Tenant) -> Tenant:

@@ -60,7 +60,7 @@ def pending(deployment: Deployment) -> Iterator[Pending]:
 
 
 def failed(deployment: Deployment, one: Pending, error: LifecycleError, now: datetime) -> None:
-    """Keep why it failed and try later: after a minute, doubled each time, an hour at most."""
+    """Keep why it failed and try later, where it is still to be tried: a minute, doubled each time, an hour at most."""
     count = one.marker.failures + 1
     marker = Marker(
         failures=count,
@@ -70,4 +70,5 @@ def failed(deployment: Deployment, one: Pending, error: LifecycleError, now: dat
         advice=error.advice()[:2000],
     )
     with deployment.state.transaction() as tx:
-        registers.put(tx, "job", _PREFIX + one.plan_hash, marker)
+        if tx.get("job", _PREFIX + one.plan_hash) is not None:
+            registers.put(tx, "job", _PREFIX + one.plan_hash, marker)

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.events import BatchVoid, Event
 from lifecycle.core.job import OpenBatch
 from lifecycle.flow import registers, summaries
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.intents import Intent, receipt_events
 from lifecycle.flow.journal import checkpoint, read_job, write
-from lifecycle.ports.store import Receipt
+from lifecycle.ports.store import Receipt, Store
 
 
-def recover(deployment: Deployment, epoch: int) -> int:
-    """Close every open intent and return how many there were. Safe to repeat; safe to be killed at any point.
+def recover(deployment: Deployment, epoch: int, stores: Collection[str] | None = None) -> int:
+    """Close every open intent, of these stores only where they are named, and return how many there were.
 
-    `epoch`: what `State.exclusive` gave. A process that is no longer the one writer closes nothing: the open intents
-    may be its successor's (I20).
+    Safe to repeat; safe to be killed at any point. `epoch`: what `State.exclusive` gave. A process that is no longer
+    the one writer closes nothing: the open intents may be its successor's (I20).
 
     Raises:
-        Refused: another process has taken over. Transient: a store does not answer; its intents stay open and block
-        their certificates, the other stores' intents are closed first (I27).
+        Refused: another process has taken over. Transient: a store does not answer, or is not there any more; its
+        intents stay open and block their certificates, the other stores' intents are closed first (I27).
     """
     closed, failed = 0, list[LifecycleError]()
     for intent in list(registers.every(deployment.state, "intent", Intent)):
+        if stores is not None and intent.store not in stores:
+            continue
         batch = read_job(deployment, intent.job).open.get(intent.batch)
         if batch is None:
             continue
         refuse_successor(deployment, epoch)
         try:
             deployment.failpoint("void.before")
-            receipt = deployment.stores[intent.store].void(intent.batch)
+            receipt = _store(deployment, intent).void(intent.batch)
             deployment.failpoint("void.after")
         except LifecycleError as error:
             failed.append(error)
@@ -44,6 +47,16 @@ def recover(deployment: Deployment, epoch: int) -> int:
     if failed:
         raise failed[0]
     return closed
+
+
+def _store(deployment: Deployment, intent: Intent) -> Store:
+    store = deployment.stores.get(intent.store)
+    if store is None:
+        raise Transient(
+            f"store {intent.store} has a batch of unknown outcome and is not among the stores of this deployment",
+            advice="Put the store back into the inventory: only its receipt tells what the batch did.",
+        )
+    return store
 
 
 def refuse_successor(deployment: Deployment, epoch: int) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.core.guard import PastRun
 from lifecycle.core.schedule import missed, slot_at, slot_start
-from lifecycle.core.value import Line, Text, Value
+from lifecycle.core.value import Digest, Line, Text, Value
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.ports.state import Transaction
@@ -59,8 +59,10 @@ class Run(Value):
 class RuleState(Value):
     """Where a rule's schedule stands. `slot` is the beginning of the last slot that was claimed.
 
+    `plan`: what the slot carries out, from before its job may begin: whoever takes over finds what was done.
     `succeeded_at`: the end of the last turn after which nothing that may go was left; `missed`: slots that passed
-    without a turn, in all; `history`: the runs by mandate or signature, oldest first.
+    without a turn, in all; `ran_at`: the last turn that found out how much is due; `history`: the runs by mandate or
+    signature, one a slot, oldest first.
     """
 
     slot: datetime
@@ -70,7 +72,9 @@ class RuleState(Value):
     ended_at: datetime | None = None
     succeeded_at: datetime | None = None
     result: str | None = None
+    plan: Digest | None = None
     missed: int = 0
+    ran_at: datetime | None = None
     history: tuple[Run, ...] = ()
     trouble: Trouble | None = None
 
@@ -156,6 +160,7 @@ def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
                 "state": "begun",
                 "epoch": epoch,
                 "begun_at": now if found is None or not turn.again else found.begun_at,
+                "plan": found.plan if found is not None and turn.again else None,
                 "missed": base.missed + turn.missed,
             }
         )
@@ -163,17 +168,43 @@ def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
     return True
 
 
-def ended(deployment: Deployment, turn: Due, now: datetime, result: str, *, run: Run | None = None) -> None:
+def carries(deployment: Deployment, turn: Due, plan_hash: str) -> None:
+    """Note which plan the slot carries out, before its job may begin: a slot never has two jobs."""
+    with deployment.state.transaction() as tx:
+        found = _read(tx, turn.agreement, turn.rule)
+        if found is None:
+            raise Corrupt("a rule's slot carries a plan that nobody claimed")
+        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update={"plan": plan_hash}))
+
+
+def ran(deployment: Deployment, turn: Due, now: datetime, items: int) -> None:
+    """Note how much a run took: one entry of history for each slot, however often it is entered."""
+    with deployment.state.transaction() as tx:
+        found = _read(tx, turn.agreement, turn.rule)
+        if found is None:
+            return
+        days = due_days(found, now)
+        history = found.history
+        if turn.again and found.ran_at is not None and found.ran_at >= found.slot and history:
+            items, days, history = history[-1].items + items, history[-1].due_days, history[:-1]
+        history = (*history, Run(items=items, due_days=days))[-deployment.guards.history_runs :]
+        update = {"history": history, "ran_at": now}
+        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+
+
+def ended(deployment: Deployment, turn: Due, now: datetime, result: str) -> None:
     """Note that a turn ended: `result` is its word; only a clean one counts as a success and ends its trouble."""
     clean = result in {"applied", "idle"}
     with deployment.state.transaction() as tx:
         found = _read(tx, turn.agreement, turn.rule)
         if found is None:
             raise Corrupt("a rule's slot ended that nobody claimed")
-        history = (*found.history, run)[-deployment.guards.history_runs :] if run else found.history
-        update = {"state": "done", "ended_at": now, "result": result, "history": history}
+        update: dict[str, object] = {"state": "done", "ended_at": now, "result": result}
         if clean:
-            update |= {"succeeded_at": now, "trouble": None}
+            update |= {"succeeded_at": now, "ran_at": now, "trouble": None}
+        elif found.trouble is not None:
+            # The turn came to its end: what is left waits for the next slot, it is not tried every few seconds.
+            update["trouble"] = found.trouble.model_copy(update={"retry_at": None})
         registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
 
 
@@ -196,7 +227,7 @@ def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error:
             failures=count,
             retry_at=now + wait(count) if heals else None,
         )
-        update = {"state": "done", "ended_at": now, "result": result, "trouble": trouble}
+        update = {"state": "done", "ended_at": now, "result": result, "trouble": trouble, "plan": None}
         registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
 
 
@@ -228,10 +259,9 @@ def past_runs(state: RuleState | None) -> tuple[PastRun, ...]:
 
 
 def due_days(state: RuleState | None, now: datetime) -> int:
-    """Return how many days' items a run has to remove: whole days since the last success, at least one."""
-    if state is None or state.succeeded_at is None:
-        return 1
-    return max(1, round((now - state.succeeded_at) / timedelta(days=1)))
+    """Return how many days' items a run has to remove: whole days since the last run or success, at least one."""
+    last = max((moment for moment in (state.succeeded_at, state.ran_at) if moment), default=None) if state else None
+    return 1 if last is None else max(1, round((now - last) / timedelta(days=1)))
 
 
 _SUFFIX = "/slot"

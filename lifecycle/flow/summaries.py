@@ -31,12 +31,19 @@ def events(deployment: Deployment, job: str, plan: Plan) -> list[RunSummary]:
     totals: Counter[str] = Counter()
     for _, body in deployment.state.items("job", _prefix(job)):
         totals.update(json.loads(zlib.decompress(body)))
-    zone = deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
-    day = local_date(deployment.clock.now(), zone)
+    day = local_date(deployment.clock.now(), _zone(deployment, plan))
     return [
         RunSummary(job=job, day=day, deleted=deleted, tenant=deployment.alias(tenant))
         for tenant, deleted in sorted(totals.items())
     ]
+
+
+def _zone(deployment: Deployment, plan: Plan) -> str:
+    try:
+        return deployment.policy.agreement(plan.agreement, plan.agreement_versions[0]).zone
+    except KeyError:
+        # A job that ends because its agreement's version left the documents still says what it did, and on which day.
+        return "UTC"
 
 
 def forget(deployment: Deployment, tx: Transaction, job: str) -> None:

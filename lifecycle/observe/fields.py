@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final
 
+from lifecycle.core.errors import LifecycleError
 from lifecycle.evidence import schema
 from lifecycle.evidence.entry import TYPES
 from lifecycle.evidence.errors import Malformed
@@ -37,6 +38,7 @@ EVENTS: Final = frozenset(TYPES) | {
     "look.failed",
     "look.disagrees",
     "follow.failed",
+    "control.failed",
     "alive.failed",
     "documents.reloaded",
     "reload.failed",
@@ -68,6 +70,8 @@ _STEP: Final = re.compile(r"s[0-9]{3}")
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
 _CLASS: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,59}")
 _LIBRARY: Final = re.compile(r"[a-z_]{1,30}")
+# A place in the code itself.
+_WHERE: Final = re.compile(r"[a-z_/]{1,80}\.py:[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,20 @@ def _instant(value: object) -> Plain | None:
     return _checked(schema.instant)(value)
 
 
+def _why(value: object) -> str | None:
+    """Read the message of an error of ours: it never holds values, keys, names or addresses (I23). No other's text."""
+    return _line(value.message) if isinstance(value, LifecycleError) else None
+
+
+def _advice(value: object) -> str | None:
+    return _line(value.advice()) if isinstance(value, LifecycleError) else None
+
+
+def _line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:_MOST_WORDS]
+
+
+_MOST_WORDS: Final = 500
 _COUNTS: Final = (
     "index",
     "number",
@@ -174,7 +192,9 @@ _CLOSED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "change": frozenset({"registered", "notice", "ended", "resumed", "closed", "choice"}),
     "choice": frozenset({"delete", "return"}),
-    "reason": frozenset({"operator", "file", "database", "signal", "unreadable", "guard", "overlap", "not-leader"}),
+    "reason": frozenset(
+        {"operator", "file", "database", "fence", "signal", "unreadable", "guard", "overlap", "not-leader"}
+    ),
     "basis": frozenset({"controller-instruction", "legal-order", "own-data", "person-restriction"}),
     "action": frozenset({"delete", "anonymise", "detach", "restrict", "export"}),
 }
@@ -188,12 +208,15 @@ _READINGS: Final[Mapping[str, Reading]] = {
     **dict.fromkeys(("coverage_complete", "stopped", "leader"), _checked(schema.boolean)),
     **dict.fromkeys(("day", "effective_on", "expires_on"), _day),
     **dict.fromkeys(("effective_now", "deadline", "next_run"), _instant),
+    "why": _why,
+    "advice": _advice,
     "tenant": _checked(schema.alias),
     "step": _shaped(_STEP),
     "digest": _checked(schema.keyed),
     "sqlstate": _shaped(_SQLSTATE),
     "error": _shaped(_CLASS),
     "library": _shaped(_LIBRARY),
+    "where": _shaped(_WHERE),
     **dict.fromkeys(("version", "tool_version", "agreement_version"), _shaped(_VERSION)),
 }
 

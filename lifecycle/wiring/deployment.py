@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lifecycle
-from lifecycle.core.errors import InvalidDocument, Refused
+from lifecycle.core.errors import InvalidDocument, Problem, Refused
 from lifecycle.core.policy import Policy
 from lifecycle.core.schedule import Schedule
 from lifecycle.core.settings import Settings
@@ -42,6 +42,7 @@ class Options:
 
     `stores` restricts which stores are opened. `register`: bring the registers in line with operators and tenants
     files; a standby leaves that to who leads. `ending`: whether the process was asked to end, after the batch.
+    `stopping`: whether it was asked to stop everything, and has not yet told everybody.
     """
 
     clock: Clock | None = None
@@ -49,6 +50,7 @@ class Options:
     stores: tuple[str, ...] | None = None
     register: bool = True
     ending: Callable[[], bool] = never
+    stopping: Callable[[], bool] = never
 
 
 def folder_of(argument: str | None) -> Path:
@@ -141,7 +143,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             keys=used,
             operators=operators,
             outside=CheckpointFile(folder / settings.checkpoint),
-            kill=UntilAsked(StopFile(folder / settings.stop_file), options.ending),
+            kill=UntilAsked(UntilAsked(StopFile(folder / settings.stop_file), options.stopping), options.ending),
             folder=folder,
             exact={loaded.digest: loaded.bytes for loaded in files.documents},
             limits=_limits(settings),
@@ -167,6 +169,28 @@ def register(deployment: Deployment, settings: Settings) -> None:
     accept_operators(deployment)
     if settings.tenants is not None:
         offboard.sync(deployment, _declared(deployment.folder / settings.tenants))
+
+
+def check_tenants(deployment: Deployment, settings: Settings, *, moved: Callable[[], None]) -> None:
+    """Refuse a tenants document of which `register` could not enter every tenant; reads only.
+
+    `moved` is called between tenants. Raises InvalidDocument with the entries' positions.
+    """
+    if settings.tenants is None:
+        return
+    path = deployment.folder / settings.tenants
+    found = list(offboard.unbound(deployment, _declared(path), moved=moved))
+    if found:
+        name = str(settings.tenants)
+        # Large registers are streamed, and have no positions: their tenants are counted.
+        document = load(path, "tenants", file=name) if path.suffix in {".yaml", ".yml"} else None
+        problems = tuple(
+            document.problem(("tenants", index), error.message, error.advice())
+            if document
+            else Problem(name, index + 1, 1, error.message, error.advice())
+            for index, error in found
+        )
+        raise InvalidDocument("the tenants document has entries that no agreement binds", problems=problems)
 
 
 def _declared(path: Path) -> list[Tenant]:

@@ -69,24 +69,32 @@ class StopFile:
 
 
 class UntilAsked:
-    """A kill switch that is also on from the moment this process is asked to end: the batch is its last one."""
+    """A kill switch that is also on while this process was asked something: to end, or to stop.
 
-    def __init__(self, switch: KillSwitch, ending: Callable[[], bool]) -> None:
+    `switch`: the wrapped one, which says what holds for everybody.
+    """
+
+    def __init__(self, switch: KillSwitch, asked: Callable[[], bool]) -> None:
         """Wrap a switch."""
-        self._switch = switch
-        self._ending = ending
+        self.switch = switch
+        self._asked = asked
 
     def stopped(self) -> str | None:
-        """Return `signal` when asked to end, else what the switch says."""
-        return "signal" if self._ending() else self._switch.stopped()
+        """Return `signal` while asked, else what the switch says."""
+        return "signal" if self._asked() else self.switch.stopped()
 
     def stop(self) -> None:
         """Switch the wrapped one on."""
-        self._switch.stop()
+        self.switch.stop()
 
     def resume(self) -> None:
         """Switch the wrapped one off."""
-        self._switch.resume()
+        self.switch.resume()
+
+
+def for_everybody(switch: KillSwitch) -> KillSwitch:
+    """Return the switch without what only this process was asked."""
+    return for_everybody(switch.switch) if isinstance(switch, UntilAsked) else switch
 
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -488,7 +488,8 @@ def test_an_approved_plan_that_expired_is_forgotten(world: World, clock: Simulat
         for _ in range(4):
             clock.advance(DAY)
             controls.raise_mark(deployment, clock.now())
-        assert "offboarding" not in {turn.rule for turn in cycle.tick(deployment, scheduled=True)}
+        told = [turn for turn in cycle.tick(deployment, scheduled=True) if turn.rule == "offboarding"]
+        assert [(turn.result, getattr(turn.error, "guard", None)) for turn in told] == [("refused", "plan-expired")]
         assert list(pending.pending(deployment)) == []
         assert read_job(deployment, job_of(plan)).started is None
 
