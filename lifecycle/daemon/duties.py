@@ -13,7 +13,7 @@ from lifecycle.core.settings import Settings
 from lifecycle.daemon.alive import sign
 from lifecycle.daemon.report import Report
 from lifecycle.flow import last_look
-from lifecycle.flow.controls import DriftGuard, log_refusal, refuse_if_stopped
+from lifecycle.flow.controls import DriftGuard, log_refusal
 from lifecycle.flow.cycle import tick
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
@@ -33,16 +33,18 @@ class Duties:
         *,
         drift: DriftGuard,
         moved: Callable[[], None],
+        current: Callable[[], bool],
     ) -> None:
         """`acting` deletes, `eyes` only looks.
 
         `drift` watches the wall clock for as long as the process lives; `moved` is called whenever the worker gets on:
-        then it does not hang.
+        then it does not hang. `current`: whether the documents on disk are still those that these duties are under.
         """
         self._acting = acting
         self._eyes = eyes
         self._settings = settings
         self._moved = moved
+        self._current = current
         self._registered = False
         self._drift = drift
         self._seen: Look | None = None
@@ -56,7 +58,8 @@ class Duties:
         self._moved()
         try:
             self._drift.check(self._acting)
-            if not self._registered:
+            # Documents that changed since are a reload's to judge: refused ones must not stop who goes on without them.
+            if not self._registered and self._current():
                 register(self._acting, self._settings)
                 self._registered = True
             turns = tick(self._acting, observe=self._batch, report=self.report.turn, scheduled=True)
@@ -137,11 +140,3 @@ class Duties:
     def go_on_from(self, before: Duties) -> None:
         """Take over what the duties under the documents of before had seen last: a reload forgets no deadline."""
         self._seen = before._seen
-
-    def stopped(self) -> str | None:
-        """Return why nothing is changed at present, in words, or None."""
-        try:
-            refuse_if_stopped(self._eyes)
-        except LifecycleError as refusal:
-            return refusal.message
-        return None

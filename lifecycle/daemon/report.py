@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+import lifecycle
 from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.flow import registers, slots
@@ -33,6 +35,8 @@ ENDS = frozenset({"contract-end", "window-end"})
 
 NEVER = datetime.fromtimestamp(0, UTC)
 """The last success of a rule that has none, as the metric has it."""
+
+_OURS = Path(lifecycle.__file__).parent
 
 _BAD = frozenset({"refused", "failed", "partial"})
 
@@ -256,6 +260,21 @@ class Report:
         """Tell of an error in words of the code: its class, its guard, never its text (I23)."""
         guard = error.guard if isinstance(error, Refused) else None
         self.log.error(event, error=type(error).__name__, guard=guard, **fields)
+
+    def fault(self, event: str, error: Exception) -> None:
+        """Tell of what nobody foresaw by its class and its place in our code, so that somebody can report it (I23)."""
+        self.log.critical(event, error=type(error).__name__, where=where(error))
+
+
+def where(error: Exception) -> str | None:
+    """Return file and line of the innermost frame that is ours: `lifecycle/flow/cycle.py:120`."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(_OURS):
+            found = f"{path.relative_to(_OURS.parent).as_posix()}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 def _unbound(found: Look) -> list[Unbound]:

@@ -27,12 +27,20 @@ from lifecycle.daemon.duties import Duties
 from lifecycle.daemon.http import Pages, Server
 from lifecycle.daemon.notify import Notifier
 from lifecycle.daemon.report import Report, names_of
+from lifecycle.daemon.stopping import Stopping
 from lifecycle.flow import controls
 from lifecycle.flow.deployment import Deployment
 from lifecycle.observe import open_log
 from lifecycle.ports.clock import SystemClock
 from lifecycle.ports.state import Lease
-from lifecycle.wiring.deployment import Options, open_deployment, read_settings, require_direct_locks, state_url
+from lifecycle.wiring.deployment import (
+    Options,
+    check_tenants,
+    open_deployment,
+    read_settings,
+    require_direct_locks,
+    state_url,
+)
 
 BEAT_SECONDS = 0.5
 FOLLOW_SECONDS = 5
@@ -59,9 +67,11 @@ class Service:
         """Open everything. Raises what `open_deployment` raises: documents, keys, kinds, a history that is not ours."""
         self._folder, self._stream = folder, stream
         self._clock, self._steady = options.clock or SystemClock(), SystemClock()
-        self._options = replace(options, register=False, ending=self._must_end)
-        self._ending = threading.Event()
-        self._asked: set[str] = set()
+        self._stopping = Stopping()
+        self._options = replace(options, register=False, ending=self._must_end, stopping=self._stopping.holds)
+        # A handler that sets an Event can wait for ever for the lock of the wait that it interrupts: flags, and polls.
+        self._ending = self._reload_asked = False
+        self._nothing = threading.Event()
         self._turn, self._view = threading.Lock(), threading.Lock()
         self._lease: Lease | None = None
         self._led = ExitStack()
@@ -72,6 +82,7 @@ class Service:
         self._loaded = self._load()
         self._refused: Signature | None = None
         self._why_standby: str | None = None
+        self._status = ""
 
     # ---- life ----
 
@@ -91,20 +102,41 @@ class Service:
                 scheduler.start()
                 loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version)
                 loaded.duties.report.log.info("http.started", number=server.port)
-                self._notifier.ready("leading" if self._leads() else "standing by")
+                self._status = self._present_status()
+                self._notifier.ready(self._status)
                 self._serve()
                 self._notifier.stopping()
                 ended = self._end(scheduler)
         return 0 if ended else self._leave()
 
     def _serve(self) -> None:
-        while not self._ending.wait(BEAT_SECONDS):
+        while True:
+            self._nothing.wait(BEAT_SECONDS)
+            # Before the end, too: who stops and then ends a process wants the others stopped.
+            self._stop_if_asked()
+            if self._ending:
+                return
             self._keep_leading()
-            self._answer_signals()
             self._reload_if_changed()
+            self._say_status()
             self._beat = self._steady.monotonic()
             if not self._stuck():
                 self._notifier.alive()
+
+    def _say_status(self) -> None:
+        """Tell systemd when what goes on has changed."""
+        present = self._present_status()
+        if present != self._status:
+            self._status = present
+            self._notifier.status(present)
+
+    def _present_status(self) -> str:
+        words = ["leading" if self._leads() else "standing by"]
+        if self._stopping.holds():
+            words.append("stopped by signal, not yet everywhere")
+        if self._refused is not None:
+            words.append("changed documents refused, the older ones are in force")
+        return "; ".join(words)
 
     def _end(self, scheduler: BackgroundScheduler) -> bool:
         """Let the batch end, and return whether it did within its time."""
@@ -132,7 +164,7 @@ class Service:
     def _must_end(self) -> bool:
         """Return whether the batch under way is the last one: the process ends, or somebody else leads."""
         lease = self._lease
-        return self._ending.is_set() or lease is None or lease.lost()
+        return self._ending or lease is None or lease.lost()
 
     def _scheduler(self, settings: Settings) -> BackgroundScheduler:
         """Return the clockwork: it only calls; what is due stands in the state."""
@@ -154,18 +186,19 @@ class Service:
     # ---- duties, in the clockwork's threads ----
 
     def _act(self) -> None:
-        if not self._leads() or self._ending.is_set():
-            if not self._ending.is_set():
-                self._loaded.duties.sign(self._folder, leader=False)
+        if self._ending:
+            return
+        if not self._leads():
+            self._loaded.duties.sign(self._folder, leader=False)
             return
         with self._turn:
             duties = self._loaded.duties
             with self._telling(duties, "tick.failed"):
-                if duties.act():
+                if duties.act() and self._leads():
                     duties.sign(self._folder, leader=True)
 
     def _look(self) -> None:
-        if self._leads() and not self._ending.is_set():
+        if self._leads() and not self._ending:
             with self._view:
                 duties = self._loaded.duties
                 with self._telling(duties, "look.failed"):
@@ -182,11 +215,11 @@ class Service:
 
     @contextmanager
     def _telling(self, duties: Duties, event: str) -> Iterator[None]:
-        """Tell of what nobody foresaw, by its class alone (I23), and let the next call try again."""
+        """Tell of what nobody foresaw, by class and place alone (I23), and let the next call try again."""
         try:
             yield
         except Exception as error:  # noqa: BLE001  # the service outlives a fault of one duty; no sign of life is left
-            duties.report.log.critical(event, error=type(error).__name__)
+            duties.report.fault(event, error)
 
     def _look_soon(self) -> None:
         """Let the next look come now: a new leader knows nothing yet, new documents promise something else."""
@@ -232,7 +265,6 @@ class Service:
         report.metrics.set_leader(leader=True)
         report.log.info("leader.gained", leader=True)
         self._look_soon()
-        self._notifier.status("leading")
 
     def _lost(self) -> None:
         # The worker may still be in its last batch: the epoch refuses it there, and it ends before a new lead.
@@ -249,7 +281,6 @@ class Service:
         report.metrics.set_leader(leader=False)
         self._loaded.duties.forget_looks()
         report.log.warning("leader.lost", leader=False)
-        self._notifier.status("standing by")
 
     def _stand_by(self, error: LifecycleError) -> None:
         """Tell once why this replica does not lead; another one leading is as it should be."""
@@ -262,20 +293,22 @@ class Service:
     # ---- signals and documents ----
 
     def _ask(self, what: str) -> None:
+        """Note what a signal asks for; called from its handler, so it takes no lock and does nothing else."""
         if what == "end":
-            self._ending.set()
+            self._ending = True
+        elif what == "stop":
+            self._stopping.ask()
         else:
-            self._asked.add(what)
+            self._reload_asked = True
 
-    def _answer_signals(self) -> None:
-        if "stop" in self._asked:
-            self._asked.discard("stop")
-            with self._telling(self._loaded.duties, "control.stopped"):
-                controls.stop(self._loaded.eyes, None, reason="signal")
+    def _stop_if_asked(self) -> None:
+        loaded = self._loaded
+        with self._telling(loaded.duties, "control.failed"):
+            self._stopping.answer(loaded.eyes, loaded.duties.report, self._steady.monotonic())
 
     def _reload_if_changed(self) -> None:
         """Take changed documents over between runs, whole or not at all."""
-        asked = "reload" in self._asked
+        asked = self._reload_asked
         present = signature(self._folder, self._loaded.settings)
         if present in (self._loaded.signature, self._refused) and not asked:
             return
@@ -285,7 +318,7 @@ class Service:
                 if not lock.acquire(blocking=False):
                     return
                 held.callback(lock.release)
-            self._asked.discard("reload")
+            self._reload_asked = False
             self._reload(present)
 
     def _reload(self, present: Signature) -> None:
@@ -317,17 +350,33 @@ class Service:
         present = signature(self._folder, settings)
         with ExitStack() as stack:
             acting = stack.enter_context(open_deployment(self._folder, self._options))
+            check_tenants(acting, settings, moved=self._breathe)
             eyes = stack.enter_context(open_deployment(self._folder, self._options))
             log = open_log(self._stream, self._clock, names=names_of(acting))
             self._drift = self._drift or controls.DriftGuard(acting)
             report = Report(eyes, log, old.duties.report if old else None)
-            duties = Duties(acting, eyes, settings, report, drift=self._drift, moved=self._got_on)
+            duties = Duties(
+                acting,
+                eyes,
+                settings,
+                report,
+                drift=self._drift,
+                moved=self._got_on,
+                current=lambda: signature(self._folder, settings) == present,
+            )
             return _Loaded(settings, present, acting, eyes, duties, stack.pop_all())
 
     # ---- what others ask ----
 
     def _metrics(self) -> bytes:
         return self._loaded.duties.report.metrics.render()
+
+    def _breathe(self) -> None:
+        """Beat from within a long step of the main thread, once a second at most."""
+        now = self._steady.monotonic()
+        if now - self._beat > 1:
+            self._beat = now
+            self._notifier.alive()
 
     def _got_on(self) -> None:
         self._moved = self._steady.monotonic()
@@ -343,7 +392,7 @@ class Service:
         return "the worker does not get on" if self._stuck() else None
 
     def _unready(self) -> str | None:
-        return "ending" if self._ending.is_set() else None
+        return "ending" if self._ending else None
 
     def _unstarted(self) -> str | None:
         return None

@@ -25,7 +25,7 @@ from lifecycle.flow.planning import Planned, due_rules, plan_rule, stores_of
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
 from lifecycle.flow.scopes import tenants
-from lifecycle.flow.unattended import SHADOW, refuse_unattended
+from lifecycle.flow.unattended import in_shadow, refuse_unusual
 from lifecycle.flow.verify import job_of
 from lifecycle.ports.store import Store
 
@@ -284,7 +284,7 @@ def _note(deployment: Deployment, due: slots.Due, turn: Turn) -> None:
     now = deployment.clock.now()
     if turn.ran is not None:
         slots.ran(deployment, due, now, turn.ran.deleted)
-    if turn.error is not None and turn.result != SHADOW:
+    if turn.error is not None:
         slots.failed(deployment, due, now, turn.result, turn.error)
     else:
         slots.ended(deployment, due, now, turn.result)
@@ -304,14 +304,14 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         if mandate is None:
             return _turn(due, "observing", planned, error=away)
         limit_of(deployment, planned.plan, mandate).require()
-        refuse_unattended(deployment, planned.plan, mandate)
+        if in_shadow(deployment, planned.plan, mandate, due.number):
+            return _turn(due, "shadow", planned, error=away)
+        refuse_unusual(deployment, planned.plan)
         slots.carries(deployment, due, planned.hash)
         ran = carry_out(deployment, planned.hash, epoch, observe=observe)
     except Refused as refusal:
         if refusal.guard in slots.FLEETING:
             raise
-        if refusal.guard == SHADOW:
-            return _turn(due, SHADOW, planned)
         log_refusal(deployment, refusal, rule=due.rule)
         return _turn(due, "refused", planned, error=refusal)
     except Exception as error:  # noqa: BLE001  # told by its class, and kept as the rule's trouble
@@ -325,7 +325,7 @@ def _finished(deployment: Deployment, due: slots.Due, epoch: int, observe: Obser
     state = slots.read(deployment, due.agreement, due.rule)
     if not due.again or state is None or state.plan is None:
         return None
-    if read_job(deployment, job_of(state.plan)).outcome is None:
+    if read_job(deployment, job_of(state.plan)).outcome not in {"done", "partial"}:
         return None
     plan = Planned(read_plan(deployment, state.plan), state.plan)
     ran = carry_out(deployment, state.plan, epoch, observe=observe)

@@ -34,7 +34,7 @@ from lifecycle.flow.planning import OF_ONE_TABLE, refuse_not_due, refuse_unspare
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
-from lifecycle.flow.unattended import refuse_unattended
+from lifecycle.flow.unattended import refuse_unusual
 from lifecycle.flow.verify import check_level, job_of, verify
 from lifecycle.flow.weighing import weigh_before
 from lifecycle.ports.state import Transaction
@@ -186,7 +186,7 @@ def _outcome(job: Job) -> Outcome:
 
 def _start(run: _Run) -> None:
     """Check everything that a plan binds (I2), write the fences, and log the start once."""
-    _check_policy(run, run.deployment.clock.now())
+    _check_policy(run)
     with ExitStack() as looks:
         for binding in run.plan.stores:
             looks.enter_context(run.deployment.stores[binding.store].one_look())
@@ -203,6 +203,8 @@ def _check(run: _Run) -> tuple[datetime, str | None]:
     names = [binding.store for binding in plan.stores]
     now = effective_now(deployment, names)
     mandate = _authorise(run, now)
+    if run.state.started is None and now > plan.start_by:
+        raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
     _check_tenant(run, now)
     for binding in plan.stores:
         store = deployment.stores[binding.store]
@@ -255,14 +257,13 @@ def _authorise(run: _Run, now: datetime) -> str | None:
             advice="`lifecycle approve HASH --by OPERATOR --key FILE`; the author's own signature does not count.",
         )
     if run.state.started is None:
-        refuse_unattended(deployment, plan, mandate)
+        refuse_unusual(deployment, plan)
     return mandate.id
 
 
-def _check_policy(run: _Run, now: datetime) -> None:
+def _check_policy(run: _Run) -> None:
+    """Refuse what was planned over other documents, before anything of them is looked up."""
     plan = run.plan
-    if run.state.started is None and now > plan.start_by:
-        raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
     if plan.deployment != run.deployment.id:
         raise Refused("the plan is of another deployment", guard="other-deployment")
     if plan.policy_hash != run.deployment.policy.digest:

@@ -160,7 +160,8 @@ def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
                 "state": "begun",
                 "epoch": epoch,
                 "begun_at": now if found is None or not turn.again else found.begun_at,
-                "plan": found.plan if found is not None and turn.again else None,
+                # Only of a turn that never ended: whoever asks for another one in the same slot gets a new plan.
+                "plan": found.plan if found is not None and turn.again and found.state == "begun" else None,
                 "missed": base.missed + turn.missed,
             }
         )

@@ -1,4 +1,4 @@
-"""What only a mandate authorises must pass more: a cycle in the shadow, and a size that the rule's past explains (I4).
+"""What only a mandate authorises must pass more: a size that the rule's past explains, and a cycle in the shadow (I4).
 
 An operator's signature over the very plan is exempt: somebody has seen its counts.
 """
@@ -6,7 +6,6 @@ An operator's signature over the very plan is exempt: somebody has seen its coun
 from __future__ import annotations
 
 from lifecycle.core import guard
-from lifecycle.core.errors import Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.plan import Plan
 from lifecycle.core.schedule import slot_at
@@ -14,12 +13,9 @@ from lifecycle.flow import slots
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.plans import read_plan
 
-SHADOW = "shadow"
 
-
-def refuse_unattended(deployment: Deployment, plan: Plan, mandate: Mandate) -> None:
-    """Raise Refused (guards `shadow`, `history`) when a plan may not begin on its mandate's word alone."""
-    _refuse_shadow(deployment, plan, mandate)
+def refuse_unusual(deployment: Deployment, plan: Plan) -> None:
+    """Raise Refused (guard `history`) when a plan that only a mandate authorises is far larger than the rule's past."""
     state, bounds = slots.read(deployment, plan.agreement, plan.rule or ""), deployment.guards
     guard.within_history(
         plan.expected(),
@@ -30,15 +26,12 @@ def refuse_unattended(deployment: Deployment, plan: Plan, mandate: Mandate) -> N
     ).require()
 
 
-def _refuse_shadow(deployment: Deployment, plan: Plan, mandate: Mandate) -> None:
-    """Refuse while the plan that the mandate was granted on was made in this very slot: one cycle is only watched."""
+def in_shadow(deployment: Deployment, plan: Plan, mandate: Mandate, number: int) -> bool:
+    """Tell whether the plan that the mandate was granted on was made in this very slot: one cycle is only watched.
+
+    For ticks. A person who carries a plan out by hand is no unattended run.
+    """
     if not deployment.guards.shadow or plan.rule is None:
-        return
-    rule_class = deployment.schedule.class_of(plan.rule)
+        return False
     first = read_plan(deployment, mandate.plan_hash).created_at
-    if slot_at(rule_class, first) >= slot_at(rule_class, deployment.clock.now()):
-        raise Refused(
-            "the mandate was granted in this cycle; the rule runs by it from the next one on",
-            guard=SHADOW,
-            advice="Wait for the next turn, or approve this very plan: `lifecycle approve HASH`.",
-        )
+    return slot_at(deployment.schedule.class_of(plan.rule), first) >= number

@@ -54,8 +54,8 @@ class StopFile:
         return "file"
 
     def stop(self) -> None:
-        """Write the file."""
-        if self.stopped() is None:
+        """Write the file. Raises Transient when it cannot be."""
+        if self.stopped() != "file":
             replace(self._path, b"stopped\n")
 
     def resume(self) -> None:

@@ -86,10 +86,19 @@ def test_both_signs_are_left(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "alive").read_text()) == {"at": "2026-06-15T10:00:00Z", "leader": True}
 
 
+def test_I26_who_stands_by_leaves_its_file_alone(tmp_path, monkeypatch):
+    """The address falls silent when nobody leads, however many stand by."""
+    with watcher(tmp_path) as (url, asked, public):
+        monkeypatch.setenv("SSL_CERT_FILE", str(public))
+        assert sign(tmp_path / "alive", f"{url}/ping", NOW, leader=False) == []
+        assert asked == []
+    assert json.loads((tmp_path / "alive").read_text())["leader"] is False
+
+
 def test_a_stranger_s_certificate_is_not_believed(tmp_path):
     """https means a certificate that this host trusts; the file is touched all the same."""
     with watcher(tmp_path) as (url, asked, _):
-        failed = sign(tmp_path / "alive", f"{url}/ping", NOW, leader=False)
+        failed = sign(tmp_path / "alive", f"{url}/ping", NOW, leader=True)
         assert asked == []
     assert [type(error).__name__ for error in failed] == ["Transient"]
     assert (tmp_path / "alive").exists()
