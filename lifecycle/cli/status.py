@@ -14,6 +14,7 @@ from lifecycle.cli.page import Page, Style
 from lifecycle.cli.session import Session, pass_session, verb
 
 if TYPE_CHECKING:
+    from lifecycle.flow.look import Look
     from lifecycle.flow.offboard import Offboarding
     from lifecycle.flow.pending import Marker
     from lifecycle.flow.reporting import Status
@@ -47,9 +48,12 @@ def command(session: Session) -> None:
 def _answer(found: Status, late: list[str]) -> tuple[str, str, Style]:
     """Return the answer as a word, as a sentence, and its colour."""
     scanned = found.scanned
-    overdue = sum(finding.overdue.items for finding in scanned.findings) if scanned else 0
-    if overdue or late:
+    counted = sum(finding.overdue.items for finding in scanned.findings) if scanned else 0
+    overdue = max(counted, sum(seen.overdue for seen in found.looked.rules))
+    ended = sum(left.overdue for left in found.looked.offboarding)
+    if overdue or ended or late:
         parts = [words.count(overdue, "row") + " outlived the ceiling"] if overdue else []
+        parts += [words.count(ended, "row") + " of ended contracts should be gone"] if ended else []
         parts += [words.count(len(late), "ended tenant") + " should be gone"] if late else []
         return "breached", f"No: {' and '.join(parts)}.", "bad"
     if scanned is None:
@@ -97,17 +101,10 @@ def _ending(ending: Offboarding) -> tuple[object, ...]:
 def _remarks(found: Status, today: date) -> Iterator[str]:
     if found.open_batches:
         yield f"{words.count(found.open_batches, 'batch')} with an unknown outcome; `lifecycle run` reads the receipts"
+    yield from _looked(found.looked)
     if found.coverage_gaps:
         yield f"{words.count(found.coverage_gaps, 'coverage gap')}; `lifecycle coverage` shows them"
-    for (agreement, rule), state in found.turns.items():
-        if (trouble := state.trouble) is not None:
-            parked = "is parked" if trouble.parked else "did not run"
-            yield f"{agreement}/{rule} {parked} since {words.moment(trouble.since)} ({trouble.guard}): {_why(trouble)}"
-    for due in found.missed:
-        yield f"{due.agreement}/{due.rule} has missed {words.count(due.missed, 'turn')}: does the service run?"
-    for one in found.waiting:
-        if one.marker.message:
-            yield f"plan {words.short(one.plan_hash)} waits ({one.marker.guard}): {_why(one.marker)}"
+    yield from _turns(found)
     for mandate in found.mandates:
         if mandate.expires_soon(today):
             yield f"mandate {mandate.id} ends on {mandate.expires_on}; `lifecycle mandate renew {mandate.id}`"
@@ -117,6 +114,25 @@ def _remarks(found: Status, today: date) -> Iterator[str]:
         bound = {(f.obligation.agreement, f.obligation.rule) for f in found.scanned.findings}
         for agreement, rule in sorted(bound - covered):
             yield f"{agreement}/{rule} only observes: no mandate; `lifecycle plan {rule}`, then approve it"
+
+
+def _turns(found: Status) -> Iterator[str]:
+    for (agreement, rule), state in found.turns.items():
+        if (trouble := state.trouble) is not None:
+            parked = "is parked" if trouble.parked else "did not run"
+            yield f"{agreement}/{rule} {parked} since {words.moment(trouble.since)} ({trouble.guard}): {_why(trouble)}"
+    for due in found.missed:
+        yield f"{due.agreement}/{due.rule} has missed {words.count(due.missed, 'turn')}: does the service run?"
+    for one in found.waiting:
+        if one.marker.message:
+            yield f"plan {words.short(one.plan_hash)} waits ({one.marker.guard}): {_why(one.marker)}"
+
+
+def _looked(found: Look) -> Iterator[str]:
+    for one in found.disagreements:
+        yield f"{one.agreement}/{one.rule}: {words.count(one.due, 'row')} due that its last run did not find"
+    for store in found.stale:
+        yield f"store {store}: its mirror of tenants or holds is older than the register; the next turn renews it"
 
 
 def _why(trouble: Trouble | Marker) -> str:
@@ -157,6 +173,11 @@ def _document(found: Status, answer: str, late: list[str]) -> dict[str, Any]:
             {"agreement": agreement, "rule": rule, **state.model_dump(mode="json", exclude={"history"})}
             for (agreement, rule), state in found.turns.items()
         ],
+        "looked": {
+            "overdue": sum(seen.overdue for seen in found.looked.rules),
+            "ended": sum(left.overdue for left in found.looked.offboarding),
+            "unanswered": sorted({one.store for one in found.looked.unanswered}),
+        },
         "missed": [{"agreement": due.agreement, "rule": due.rule, "turns": due.missed} for due in found.missed],
         "waiting": [{"plan": one.plan_hash, **one.marker.model_dump(mode="json")} for one in found.waiting],
     }  # fmt: skip

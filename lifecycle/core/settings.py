@@ -138,7 +138,9 @@ class GuardSettings(Value):
     history_floor: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=1000, description="Runs of at most this many items never stop for their history."
     )
-    shadow: bool = Field(default=True, description="New and widened rules plan one cycle before they change anything.")
+    shadow: bool = Field(
+        default=True, description="After a mandate is granted, one cycle is only watched before the rule runs by it."
+    )
 
 
 class ClockSettings(Value):

@@ -179,9 +179,10 @@ def _open(
     unanswered: list[Unanswered],
     looks: ExitStack,
 ) -> tuple[dict[str, Eyes], float]:
-    """Open a look at each store that answers, and measure how far their clocks are apart."""
+    """Open a look at each store that answers, and measure how far all clocks that answer are apart (I12)."""
     eyes: dict[str, Eyes] = {}
-    apart = [timedelta(0)]
+    others = (deployment.second.read(), deployment.ntp.read())
+    apart = [timedelta(0), *(clock - deployment.clock.now() for clock in others if clock is not None)]
     for entry in deployment.policy.inventory.stores:
         try:
             store = deployment.stores[entry.id]

@@ -73,14 +73,26 @@ def unbound(
     Reads only. A contract that is closed binds nothing any more. `moved` is called between tenants: there may be many.
     """
     known = _known(deployment, moved)
+    # Hundreds of thousands of tenants are bound in a handful of ways; each way is asked for once.
+    asked: dict[tuple[object, ...], LifecycleError | None] = {}
     for index, (alias, tenant) in enumerate(_merged(deployment, declared, known).items()):
         moved()
         if tenant.state == "closed" and known.get(alias) == tenant:
             continue
-        try:
-            effective(deployment.policy, tenant)
-        except LifecycleError as error:
+        way = (tenant.agreement, tenant.agreement_version, tenant.individual, tuple(sorted(tenant.parameters.items())))
+        if way not in asked:
+            asked[way] = _refused(deployment, tenant)
+        error = asked[way]
+        if error is not None:
             yield index, error
+
+
+def _refused(deployment: Deployment, tenant: Tenant) -> LifecycleError | None:
+    try:
+        effective(deployment.policy, tenant)
+    except LifecycleError as error:
+        return error
+    return None
 
 
 def _known(deployment: Deployment, moved: Callable[[], None] = lambda: None) -> dict[str, Tenant]:

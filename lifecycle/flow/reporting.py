@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.tenant import Tenant
-from lifecycle.flow import offboard, pending, registers, slots
+from lifecycle.flow import last_look, offboard, pending, registers, slots
 from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.coverage import gaps
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.intents import Intent
+from lifecycle.flow.look import Look, look
 from lifecycle.flow.mirror import holds
 from lifecycle.flow.offboard import Offboarding
 from lifecycle.flow.pending import Pending
@@ -26,6 +27,7 @@ from lifecycle.flow.slots import Due, RuleState
 class Status:
     """One screen of facts. `stopped` and `scan_refused` are reasons in words, or None.
 
+    `looked`: what the separate verifier sees now, rows of ended contracts included (I24, I33).
     `turns`: where each (agreement, rule) stands in its schedule; `missed`: slots that passed since without a turn;
     `waiting`: plans that are authorised and not finished.
     """
@@ -43,6 +45,7 @@ class Status:
     log_size: int
     certificates: int
     turns: Mapping[tuple[str, str], RuleState]
+    looked: Look
     missed: tuple[Due, ...]
     waiting: tuple[Pending, ...]
 
@@ -74,6 +77,7 @@ def status(deployment: Deployment) -> Status:
         log_size=deployment.state.size(),
         certificates=sum(1 for _ in deployment.state.items("certificate")),
         turns=slots.every(deployment),
+        looked=look(deployment, last_look.recall(deployment)),
         missed=tuple(_missed(deployment)),
         waiting=tuple(pending.pending(deployment)),
     )

@@ -84,6 +84,17 @@ def _refuse_unknown_rules(folder: Path, settings: Settings, policy: Policy) -> N
         raise InvalidDocument("the schedule names rules that nobody promised", problems=problems)
 
 
+def stop_file_of(folder: Path) -> StopFile:
+    """Return the kill switch's file; where the settings cannot be read, the one of its default name."""
+    try:
+        name = read_settings(folder).stop_file
+    except InvalidDocument:
+        if not folder.is_dir():
+            raise
+        name = str(Settings.model_fields["stop_file"].default)
+    return StopFile(folder / name)
+
+
 def state_url(settings: Settings, folder: Path) -> str:
     """Return the state's address; a relative SQLite path is taken from the folder."""
     url = settings.state.url or secrets.read(settings.state, folder, "state")
