@@ -8,7 +8,8 @@ import os
 import re
 import signal
 import socket
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -17,7 +18,7 @@ from lifecycle.daemon import service as module
 from lifecycle.daemon.service import Service
 from lifecycle.flow import controls, registers, slots
 from lifecycle.flow.cycle import Turn
-from lifecycle.wiring.deployment import Options, open_deployment
+from lifecycle.wiring.deployment import Options, check_tenants, open_deployment, read_settings
 from tests.cli.world import CANARIES, STAYS
 from tests.daemon.process import deployment
 from tests.daemon.test_alive import watcher
@@ -169,6 +170,23 @@ def test_a_tenant_that_nothing_binds_is_refused_at_the_start(cli):
     assert "brand-new" not in ended.all
 
 
+def test_a_large_register_is_checked_by_ways_to_bind(cli):
+    """Streamed registers are counted; each wrong tenant is named by its line, and the main loop beats meanwhile."""
+    lines = [json.dumps({"id": f"many-{number}", "agreement": "clientport"}) for number in range(20)]
+    lines[6] = lines[13] = json.dumps({"id": "typo-one", "agreement": "clientportt"})
+    lines[13] = lines[13].replace("one", "two")
+    (cli.folder / "tenants.jsonl").write_text("\n".join(lines) + "\n")
+    added(cli, "tenants: tenants.jsonl\n")
+    beats = []
+    with open_deployment(cli.folder, Options(register=False)) as line, pytest.raises(InvalidDocument) as caught:
+        check_tenants(line, read_settings(cli.folder), moved=lambda: beats.append(1))
+    assert [(problem.file, problem.line) for problem in caught.value.problems] == [
+        ("tenants.jsonl", 7),
+        ("tenants.jsonl", 14),
+    ]
+    assert len(beats) >= 20
+
+
 def test_a_wrong_tenant_leaves_the_register_as_it_was(cli):
     """Whole or not at all: nobody before the wrong entry is entered either."""
     added(cli, "tenants: tenants.yaml\n")
@@ -191,7 +209,8 @@ def test_I28_every_way_is_tried_though_one_fails(cli):
             controls.stop(line, None, reason="signal")
         assert caught.value.ways == ("file",)
         assert line.state.get("setting", "stopped") is not None
-        assert line.stores["main"].probe().prepared
+        with closing(sqlite3.connect(cli.folder / "portal.sqlite")) as portal:
+            assert portal.execute("SELECT stopped FROM lifecycle_fence").fetchone() == (1,)
         before = line.state.size()
         with pytest.raises(controls.NotStopped):
             controls.stop(line, None, reason="signal")

@@ -14,7 +14,7 @@ from lifecycle.core.errors import Refused, Transient
 from lifecycle.core.schedule import Schedule
 from lifecycle.core.settings import GuardSettings, RuleClass, ScheduleSettings
 from lifecycle.core.span import Span
-from lifecycle.flow import approve, controls, cycle, offboard, pending, planning, slots
+from lifecycle.flow import approve, controls, cycle, execute, offboard, pending, planning, plans, slots
 from lifecycle.flow.journal import decoded, read_job
 from lifecycle.flow.verify import job_of
 from lifecycle.ports.clock import SimulatedClock
@@ -584,3 +584,157 @@ def test_reports_come_as_turns_end(world: World, clock: SimulatedClock) -> None:
     with opened(world, clock) as deployment:
         assert cycle.tick(deployment, report=heard.append, scheduled=True) == heard
     assert [turn.rule for turn in heard] == [RULE[1]]
+
+
+# ---- what a reviewer broke ------------------------------------------------------------------------------------------
+
+
+def test_I26_a_turn_that_came_to_its_end_is_not_tried_again_at_once(world: World, clock: SimulatedClock) -> None:
+    """After a failure a rule that only observes plans once more, and then waits for its next slot."""
+    with opened(world, clock) as deployment:
+        with broken(world):
+            assert results(deployment) == ["failed"]
+        clock.advance(2 * MINUTE)
+        assert results(deployment) == ["observing"]
+        plans = entries(deployment, "plan.created")
+        for _ in range(10):
+            clock.advance(timedelta(seconds=30))
+            assert results(deployment) == []
+        assert entries(deployment, "plan.created") == plans
+
+
+def test_I21_a_job_that_died_before_its_verification_is_verified(world: World, clock: SimulatedClock) -> None:
+    """Killed between the job's end and the look of fresh eyes: the next tick looks, and no second job begins."""
+    mandated(world, clock)
+    expire(world, 5)
+
+    def failpoint(name: str) -> None:
+        if name == "job.finished":
+            raise PowerCut
+
+    with pytest.raises(PowerCut), opened(world, clock, failpoint=failpoint) as deployment:
+        cycle.tick(deployment, scheduled=True)
+    with opened(world, clock) as deployment:
+        [one] = pending.pending(deployment)
+        assert read_job(deployment, job_of(one.plan_hash)).verification is None
+        jobs = entries(deployment, "job.started")
+        assert results(deployment)[0] == "applied"
+        verified = read_job(deployment, job_of(one.plan_hash)).verification
+        assert verified is not None
+        assert verified.clean
+        assert entries(deployment, "job.started") == jobs
+        assert list(pending.pending(deployment)) == []
+
+
+def test_I26_a_slot_has_one_job_whoever_enters_it_again(world: World, clock: SimulatedClock) -> None:
+    """Dead after verification, before the turn was noted: rows that came meanwhile wait for the next slot."""
+    mandated(world, clock)
+    expire(world, 5)
+
+    def failpoint(name: str) -> None:
+        if name == "verify.done":
+            raise PowerCut
+
+    with pytest.raises(PowerCut), opened(world, clock, failpoint=failpoint) as deployment:
+        cycle.tick(deployment, scheduled=True)
+    expire(world, 3, OURS + 100)
+    with opened(world, clock) as deployment:
+        jobs = entries(deployment, "job.started")
+        cycle.tick(deployment, scheduled=True)
+        assert entries(deployment, "job.started") == jobs
+        assert state_of(deployment).state == "done"
+        clock.advance(HOUR)
+        assert results(deployment) == ["applied"]
+    assert left(world) == 0
+
+
+def test_I27_a_plan_whose_store_left_the_documents_stops_nothing_else(
+    world: World, clock: SimulatedClock, tmp_path: Path
+) -> None:
+    """An approved plan over a store that the inventory has no more is refused; every rule has its turn."""
+    before = (world.folder / "inventory.yaml").read_text()
+    with with_side(world, tmp_path / "side"), opened(world, clock) as deployment:
+        planned = planning.plan_rule(deployment, *RULE, author="lifecycle")
+        assert planned is not None
+        approve.approve(deployment, planned.hash, "op-one", world.key("op-one"))
+    (world.folder / "inventory.yaml").write_text(before)
+    with opened(world, clock) as deployment:
+        turns = cycle.tick(deployment, scheduled=True)
+        assert [getattr(turn.error, "guard", turn.result) for turn in turns] == ["policy-changed", "observing"]
+
+
+def test_I02_no_mandate_over_what_nobody_counted(world: World, clock: SimulatedClock) -> None:
+    """A plan with a parked step may be approved, and grants nothing beyond itself."""
+    with opened(world, clock) as deployment:
+        planned = planning.plan_rule(deployment, *RULE, author="lifecycle")
+        assert planned is not None
+        parked = planned.plan.model_copy(
+            update={"steps": tuple(s.model_copy(update={"parked": True}) for s in planned.plan.steps), "id": "p-parked"}
+        )
+        plan_hash = plans.freeze(deployment, parked)
+        with pytest.raises(Refused) as refused:
+            approve.approve(deployment, plan_hash, "op-one", world.key("op-one"), grant_mandate=True)
+        assert refused.value.guard == "parked"
+
+
+def test_I04_a_mandate_alone_does_not_carry_an_unusual_plan_out_by_hand_either(
+    world: World, clock: SimulatedClock
+) -> None:
+    """`apply` asks for the rule's past as a tick does; a signature over the very plan is exempt."""
+    mandated(world, clock)
+    guards = GuardSettings(history_floor=5)
+    with opened(world, clock, guards=guards) as deployment:
+        learned(world, clock, deployment)
+        expire(world, 60)
+        planned = planning.plan_rule(deployment, *RULE, author="lifecycle")
+        assert planned is not None
+        with pytest.raises(Refused) as refused:
+            execute.apply(deployment, planned.hash)
+        assert refused.value.guard == "history"
+        approve.approve(deployment, planned.hash, "op-one", world.key("op-one"))
+        assert execute.apply(deployment, planned.hash).outcome == "done"
+    assert left(world) == 0
+
+
+def test_I04_a_rule_that_runs_in_part_learns_nothing_from_the_days_it_runs(
+    world: World, clock: SimulatedClock, tmp_path: Path
+) -> None:
+    """One store is away for days: what the other one brings each turn is its usual size, not that of all those days."""
+    with with_side(world, tmp_path / "side") as path:
+        side = portal.World(world.folder, f"sqlite:///{path}", world.now)
+        mandated(world, clock)
+        with opened(world, clock, guards=GuardSettings(history_floor=5)) as deployment, broken(side):
+            for _ in range(9):
+                expire(world, 2)
+                assert results(deployment) == ["partial"]
+                clock.advance(DAY)
+                controls.raise_mark(deployment, clock.now())
+            expire(world, 100)
+            assert results(deployment) == ["history"]
+        assert left(world) == 100
+
+
+def test_I13_an_outage_of_a_store_is_no_jump_of_the_clock(world: World, clock: SimulatedClock) -> None:
+    """Time is kept while the only store is away: three days later nobody has to sign."""
+    mandated(world, clock)
+    with opened(world, clock) as deployment:
+        with broken(world):
+            for _ in range(72):
+                clock.advance(HOUR)
+                cycle.tick(deployment, scheduled=True)
+        expire(world, 2)
+        clock.advance(HOUR)
+        assert results(deployment) == ["applied"]
+
+
+def test_I26_the_last_signature_and_the_marker_are_one(world: World, clock: SimulatedClock) -> None:
+    """What was signed is carried out, also when the disk was full right after the signature."""
+    with opened(world, clock) as deployment:
+        planned = planning.plan_rule(deployment, *RULE, author="lifecycle")
+        assert planned is not None
+        (world.folder / "checkpoint").unlink()
+        (world.folder / "checkpoint").mkdir()
+        with pytest.raises(Transient):
+            approve.approve(deployment, planned.hash, "op-one", world.key("op-one"))
+        (world.folder / "checkpoint").rmdir()
+        assert [one.plan_hash for one in pending.pending(deployment)] == [planned.hash]
