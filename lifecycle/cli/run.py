@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +28,7 @@ def command(session: Session) -> None:
     """Take each rule's turn once: apply what a mandate covers, plan the rest, leave what is not due."""
     from lifecycle.flow.cycle import tick
 
-    with session.open() as deployment, progress(session) as observe:
+    with ending(session), session.open() as deployment, progress(session) as observe:
         turns = tick(deployment, observe=observe)
     page = Page().table(
         ("rule", "result", "rows", "plan", "why"), [_row(turn) for turn in turns], empty="no rule binds today"
@@ -38,6 +41,27 @@ def command(session: Session) -> None:
     session.show({"turns": [_document(turn) for turn in turns]}, page)
     if code := _code(turns):
         raise click.exceptions.Exit(code)
+
+
+@contextmanager
+def ending(session: Session) -> Iterator[None]:
+    """Let SIGTERM end the run after its batch: a timer's or a CronJob's stop is no power cut."""
+    from lifecycle.wiring.deployment import Options
+
+    asked: list[int] = []
+    known = session.options
+    session.options = replace(known or Options(), ending=lambda: bool(asked))
+    try:
+        before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    except ValueError:
+        # Not the main thread: somebody else answers signals.
+        before = None
+    try:
+        yield
+    finally:
+        session.options = known
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _code(turns: Sequence[Turn]) -> int:

@@ -19,17 +19,23 @@ def command(session: Session, by: str | None) -> None:
     from lifecycle.flow.controls import stop
     from lifecycle.wiring.deployment import stop_file_of
 
+    failed: list[str] = []
     # First and with nothing else open: broken documents, keys or a history in doubt are no reason not to stop (I28).
-    stop_file_of(session.path).stop()
+    try:
+        stop_file_of(session.path).stop()
+    except LifecycleError as error:
+        failed.append(error.message)
     try:
         with session.open() as deployment:
             stop(deployment, by)
     except LifecycleError as error:
-        page = Page().line("Stopped by file: processes of this folder change nothing until `lifecycle resume`.", "warn")
-        page.line(f"Not in the register and the stores' fences: {error.message}", "bad")
-        page.line("Other hosts go on: mend this, and stop again, or stop them there.", "bad")
-        session.show({"stopped": True, "by": by, "only": "file", "why": error.message}, page)
-        raise click.exceptions.Exit(PARTIAL) from None
-    session.show(
-        {"stopped": True, "by": by}, Page().line("Stopped: nothing is changed until `lifecycle resume`.", "warn")
-    )
+        failed.append(error.message)
+    document = {"stopped": True, "by": by, "failed": failed}
+    if not failed:
+        session.show(document, Page().line("Stopped: nothing is changed until `lifecycle resume`.", "warn"))
+        return
+    page = Page().line("Stopped as far as it goes: not by every way of file, register and stores' fences.", "bad")
+    page.lines(failed, "bad")
+    page.line("Mend this and stop again; if it must stop now, end every replica.", "bad")
+    session.show(document, page)
+    raise click.exceptions.Exit(PARTIAL)

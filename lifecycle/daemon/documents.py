@@ -14,7 +14,8 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 def signature(folder: Path, settings: Settings) -> Signature:
     """Return names, inodes, sizes and times of everything a deployment is read from; what is missing is left out."""
-    return tuple(_signed(path) for path in sorted(set(_paths(folder, settings))) if path.exists())
+    found = (_signed(path) for path in sorted(set(_paths(folder, settings))))
+    return tuple(one for one in found if one is not None)
 
 
 def _paths(folder: Path, settings: Settings) -> Iterator[Path]:
@@ -28,8 +29,12 @@ def _paths(folder: Path, settings: Settings) -> Iterator[Path]:
             yield Path(place) / name
 
 
-def _signed(path: Path) -> tuple[str, int, int, int]:
-    found = path.stat()
+def _signed(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        # Being replaced, or not ours to read: what it is, a reload says in words.
+        return None
     return str(path), found.st_ino, found.st_size, found.st_mtime_ns
 
 

@@ -257,9 +257,9 @@ class Report:
         self.log.info("look.done", overdue=overdue, spread_seconds=found.spread_seconds)
 
     def trouble(self, event: str, error: LifecycleError, **fields: Any) -> None:
-        """Tell of an error in words of the code: its class, its guard, never its text (I23)."""
+        """Tell of an error of ours: class, guard, why, and what to do. A library's own text is never told (I23)."""
         guard = error.guard if isinstance(error, Refused) else None
-        self.log.error(event, error=type(error).__name__, guard=guard, **fields)
+        self.log.error(event, error=type(error).__name__, guard=guard, why=error, advice=error, **fields)
 
     def fault(self, event: str, error: Exception) -> None:
         """Tell of what nobody foresaw by its class and its place in our code, so that somebody can report it (I23)."""

@@ -82,6 +82,7 @@ class Service:
         self._loaded = self._load()
         self._refused: Signature | None = None
         self._why_standby: str | None = None
+        self._deposed = False
         self._status = ""
 
     # ---- life ----
@@ -267,26 +268,32 @@ class Service:
         self._look_soon()
 
     def _lost(self) -> None:
-        # The worker may still be in its last batch: the epoch refuses it there, and it ends before a new lead.
+        """Say at once that the lead is gone, also while the worker hangs; lead again only after its last batch.
+
+        The epoch refuses whatever it still tries.
+        """
+        duties = self._loaded.duties
+        if not self._deposed:
+            self._deposed = True
+            duties.report.metrics.set_leader(leader=False)
+            duties.forget_looks()
+            duties.report.log.warning("leader.lost", leader=False)
         if not self._turn.acquire(blocking=False):
             return
         try:
-            self._lease = None
+            self._lease, self._deposed = None, False
             with contextlib.suppress(LifecycleError):
                 self._led.close()
             self._led = ExitStack()
         finally:
             self._turn.release()
-        report = self._loaded.duties.report
-        report.metrics.set_leader(leader=False)
-        self._loaded.duties.forget_looks()
-        report.log.warning("leader.lost", leader=False)
 
     def _stand_by(self, error: LifecycleError) -> None:
-        """Tell once why this replica does not lead; another one leading is as it should be."""
+        """Tell once why this replica does not lead, and forget what it saw; another one leading is as it should be."""
         why = error.guard if isinstance(error, Refused) else type(error).__name__
         if why != self._why_standby:
             self._why_standby = why
+            self._loaded.duties.forget_looks()
             if why != "not-leader":
                 self._loaded.duties.report.trouble("leader.lost", error, leader=False)
 

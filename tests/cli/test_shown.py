@@ -33,8 +33,8 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
 
 ALL = dict(commands(root))
 VERBS = (
-    "demo init validate schema explain scan plan approve mandate apply run daemon status coverage doctor tenant operator "
-    "instruction hold export certificate evidence verify stop resume store db completion"
+    "demo init validate schema explain scan plan approve mandate apply run daemon status coverage doctor tenant "
+    "operator instruction hold export certificate evidence verify stop resume store db completion"
 )
 
 
