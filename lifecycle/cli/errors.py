@@ -24,6 +24,9 @@ def guarded(run: Callable[[], Any], session: Session) -> int:
     """Run a command and return its exit code, whatever happens inside."""
     try:
         code = run()
+    except click.exceptions.NoArgsIsHelpError as error:
+        write(error.format_message() + "\n", error=True)
+        return USAGE
     except click.UsageError as error:
         return _usage(session, error)
     except click.ClickException as error:

@@ -89,7 +89,7 @@ def _turn(name: tuple[str, str], state: RuleState) -> tuple[object, ...]:
     shown = f"{trouble.guard}, {trouble.failures} in a row" if trouble else None
     result = "under way" if state.state == "begun" else state.result
     success = words.moment(state.succeeded_at) if state.succeeded_at else None
-    return "/".join(name), words.moment(state.begun_at), result, success, state.missed, shown
+    return "/".join(name), words.moment(state.ended_at or state.begun_at), result, success, state.missed, shown
 
 
 def _ending(ending: Offboarding) -> tuple[object, ...]:
@@ -131,6 +131,9 @@ def _turns(found: Status) -> Iterator[str]:
 def _looked(found: Look) -> Iterator[str]:
     for one in found.disagreements:
         yield f"{one.agreement}/{one.rule}: {words.count(one.due, 'row')} due that its last run did not find"
+    nobodys = {seen.rule: seen.unattributed for seen in found.rules if seen.unattributed}
+    for rule, count in sorted(nobodys.items()):
+        yield f"{words.count(count, 'row')} under {rule} belong to no registered tenant: nothing deletes them"
     for store in found.stale:
         yield f"store {store}: its mirror of tenants or holds is older than the register; the next turn renews it"
 

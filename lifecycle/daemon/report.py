@@ -14,6 +14,7 @@ import lifecycle
 from lifecycle.core.errors import LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.flow import registers, slots
+from lifecycle.flow.approve import in_force
 from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.cycle import DAEMON, Turn
 from lifecycle.flow.deployment import Deployment
@@ -150,8 +151,9 @@ class Report:
     def _mandates(self) -> Mapping[str, datetime | None]:
         """Return when each rule's mandate ends: within an agreement the last one counts, across them the first."""
         ends: dict[tuple[str, str], datetime] = {}
+        today = self._deployment.clock.now().date()
         for mandate in registers.every(self._deployment.state, "mandate", Mandate):
-            if mandate.revoked_on is None:
+            if in_force(self._deployment, mandate, today):
                 key, end = (mandate.agreement, mandate.rule), datetime.combine(mandate.expires_on, time(), UTC)
                 ends[key] = max(end, ends.get(key, end))
         declared = slots.declared(self._deployment)

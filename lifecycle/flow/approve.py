@@ -18,8 +18,9 @@ from lifecycle.evidence.digest import digest
 from lifecycle.evidence.keys import SigningKey, VerifyKey
 from lifecycle.flow import pending, registers
 from lifecycle.flow.deployment import Deployment
-from lifecycle.flow.journal import checkpoint, decoded, write
+from lifecycle.flow.journal import checkpoint, decoded, read_job, write
 from lifecycle.flow.plans import read_plan
+from lifecycle.flow.verify import job_of
 from lifecycle.ports.state import Transaction
 
 NEEDED = {"rule": 1, "offboarding": 2}
@@ -62,6 +63,8 @@ def approve(
     _check_signer(deployment, plan, plan_hash, known.public_key, operator, key)
     if now > plan.start_by:
         raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
+    if read_job(deployment, job_of(plan_hash)).outcome is not None:
+        raise Refused("the plan has been carried out", guard="plan-done", advice="Plan again for what is due since.")
     if grant_mandate and plan.kind != "rule":
         raise Refused("only a rule's plans run by mandate", guard="mandate-kind", advice="Approve without --mandate.")
     if grant_mandate and any(step.parked for step in plan.steps):
@@ -239,8 +242,11 @@ def _check_signer(
     _check_key(public, key)
     if operator == plan.author or public == _public_key(deployment, plan.author):
         raise Refused("the plan's author cannot approve it", guard="author-approves", advice="Ask another operator.")
-    if operator in approvers(deployment, plan, plan_hash):
-        raise Refused("this key has signed the plan already", guard="same-key", advice="A second operator must sign.")
+    signed = approvers(deployment, plan, plan_hash)
+    if operator in signed:
+        enough = len(signed) >= NEEDED[plan.kind]
+        advice = "Nothing more is needed: `lifecycle apply`." if enough else "Another operator must sign."
+        raise Refused("this key has signed the plan already", guard="same-key", advice=advice)
 
 
 def _check_key(public: str, key: SigningKey) -> None:
@@ -250,6 +256,11 @@ def _check_key(public: str, key: SigningKey) -> None:
             guard="wrong-key",
             advice="Use the key whose public half is listed.",
         )
+
+
+def in_force(deployment: Deployment, mandate: Mandate, day: date) -> bool:
+    """Tell whether a mandate may still cover a plan: not revoked, not expired, its operator's key in force."""
+    return mandate.live(day) and _public_key(deployment, mandate.operator) is not None
 
 
 def _public_key(deployment: Deployment, operator: str) -> str | None:

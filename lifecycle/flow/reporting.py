@@ -10,6 +10,7 @@ from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.tenant import Tenant
 from lifecycle.flow import last_look, offboard, pending, registers, slots
+from lifecycle.flow.approve import in_force
 from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.coverage import gaps
 from lifecycle.flow.deployment import Deployment
@@ -68,7 +69,7 @@ def status(deployment: Deployment) -> Status:
         stopped=stopped,
         scanned=scanned,
         scan_refused=scan_refused,
-        mandates=tuple(m for m in registers.every(deployment.state, "mandate", Mandate) if m.revoked_on is None),
+        mandates=tuple(_mandates(deployment)),
         holds=len(holds(deployment)),
         open_batches=sum(1 for _ in registers.every(deployment.state, "intent", Intent)),
         tenants=len(register),
@@ -81,6 +82,14 @@ def status(deployment: Deployment) -> Status:
         missed=tuple(_missed(deployment)),
         waiting=tuple(pending.pending(deployment)),
     )
+
+
+def _mandates(deployment: Deployment) -> Iterator[Mandate]:
+    """Yield the mandates that may still cover a plan: one whose operator was removed does not."""
+    today = deployment.clock.now().date()
+    for mandate in registers.every(deployment.state, "mandate", Mandate):
+        if in_force(deployment, mandate, today):
+            yield mandate
 
 
 def _missed(deployment: Deployment) -> Iterator[Due]:

@@ -22,8 +22,11 @@ from lifecycle.ports.state import Transaction
 FLEETING = frozenset({"stopped", "not-leader", "stale-epoch"})
 """Refusals that say nothing about the rule: its turn comes again with the next tick."""
 
-HEALING = frozenset({"clock-spread", "clock-behind", "clock-ahead", "clock-drift", "read-only"})
-"""Refusals that can end without a person: tried again within the slot, further and further apart."""
+HEALING = frozenset(
+    {"clock-spread", "clock-behind", "clock-ahead", "clock-drift", "read-only"}
+    | {"not-prepared", "address", "privilege"}
+)
+"""Refusals that end without a new plan or signature: tried again within the slot, further and further apart."""
 
 PARKED_AFTER = 3
 """Failures in a row after which a rule counts as parked: shown and alarmed, still tried (I27)."""
@@ -203,6 +206,8 @@ def ended(deployment: Deployment, turn: Due, now: datetime, result: str) -> None
         update: dict[str, object] = {"state": "done", "ended_at": now, "result": result}
         if clean:
             update |= {"succeeded_at": now, "ran_at": now, "trouble": None}
+        elif result in {"observing", "shadow"}:
+            update["trouble"] = None
         elif found.trouble is not None:
             # The turn came to its end: what is left waits for the next slot, it is not tried every few seconds.
             update["trouble"] = found.trouble.model_copy(update={"retry_at": None})

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from lifecycle.core.errors import Corrupt, LifecycleError, Refused
+from lifecycle.core.errors import Corrupt, InvalidDocument, LifecycleError, Refused
 from lifecycle.evidence import canonical, merkle
 from lifecycle.evidence.entry import MAX_ENTRY, decode_entry
 from lifecycle.evidence.errors import EvidenceError
@@ -90,6 +90,8 @@ def restore(state: SqlState, path: Path) -> Dumped:
     Raises:
         Refused: the state holds something already (guard `state-occupied`). Corrupt: the dump does not hold.
     """
+    if not path.is_file():
+        raise InvalidDocument("there is no backup under that name", advice="Name the file that `db backup` wrote.")
     with state.transaction() as transaction:
         if state.size() or any(True for kind in checking.KINDS for _ in state.items(cast("Kind", kind))):
             raise Refused(

@@ -87,7 +87,8 @@ def _commands(story: Story) -> list[tuple[str, str]]:
 
 def _way(folder: Path) -> list[str]:
     """Return what to type so that the commands work."""
-    program = Path(sys.argv[0]).resolve().parent
+    # Not sys.argv[0]: it may be relative, and the story has changed the folder since.
+    program = Path(sys.executable).parent
     return [f"cd {folder}", *([] if shutil.which("lifecycle") else [f'export PATH="{program}:$PATH"'])]
 
 

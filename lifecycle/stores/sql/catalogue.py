@@ -33,8 +33,9 @@ class Shape:
         return clause_of(self.table)
 
     def typed(self, source: FromClause, column: str) -> Typed:
-        """Return a column of this table in a query."""
-        return Typed(source.c[column], self.word(column))
+        """Return a column of this table in a query. Refused (guard `missing-column`) when there is none."""
+        word = self.word(column)
+        return Typed(source.c[column], word)
 
     def keys(self, source: FromClause) -> tuple[Typed, ...]:
         """Return the key's columns in a query."""
