@@ -222,7 +222,8 @@ def test_logs_past_ninety_days_are_gone_and_younger_ones_are_all_there(walk: Wal
     """Counted from an entry's own time, and from a session's sign-in, which the table itself does not hold."""
     for table, at in LOGS.items():
         assert _rows(walk, table, f"{at} <= %s", walk.now - CEILING) == 0
-        assert _rows(walk, table, f"{at} > %s", _surely_young(walk)) == walk.young_before[table] > 0
+        # None is missing; pages that were asked for meanwhile may have opened further sessions.
+        assert _rows(walk, table, f"{at} > %s", _surely_young(walk)) >= walk.young_before[table] > 0
     assert walk.after_logs is not None
     assert walk.after_logs["queues"] == walk.before["queues"], "logs only"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import resource
@@ -77,7 +78,12 @@ def at_a_terminal(real: Cli, answer: bytes | None, *line: str) -> tuple[int, str
         if select.select([controller], [], [], 60)[0]:
             shown += os.read(controller, 4096)
     if answer is None:
-        process.send_signal(signal.SIGINT)
+        # As a person does: again, where the first one fell into a moment in which Python cannot be interrupted.
+        for _ in range(5):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+                break
     else:
         os.write(controller, answer + b"\n")
     out, _ = process.communicate(timeout=60)

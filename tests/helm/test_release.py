@@ -212,7 +212,7 @@ def test_a_scheduled_run_is_one_at_a_time(matrix):
     assert spec["timeZone"] == "Europe/Berlin"
     job = spec["jobTemplate"]["spec"]
     assert job["backoffLimit"] == 0
-    assert job["activeDeadlineSeconds"] == 21600
+    assert job["activeDeadlineSeconds"] == 21000
     assert job["template"]["spec"]["restartPolicy"] == "Never"
     container = main_container(job["template"])
     assert container["args"] == ["--dir", "/etc/lifecycle", "--json", "run"]

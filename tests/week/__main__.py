@@ -81,7 +81,13 @@ def live(folder: Path, size: Size) -> dict[str, Any]:
         stream = stack.enter_context(Path(os.devnull).open("w"))
         log = open_log(stream, clock, names=names_of(acting))
         duties = Duties(
-            acting, eyes, settings, Report(eyes, log), drift=controls.DriftGuard(acting), moved=lambda: None
+            acting,
+            eyes,
+            settings,
+            Report(eyes, log),
+            drift=controls.DriftGuard(acting),
+            moved=lambda: None,
+            current=lambda: True,
         )
         _authorise(folder, acting)
         bad = 0
