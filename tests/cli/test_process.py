@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import resource
@@ -71,19 +70,21 @@ def at_a_terminal(real: Cli, answer: bytes | None, *line: str) -> tuple[int, str
     """Run a command line whose input and errors are a terminal; answer its question, or press Ctrl-C."""
     controller, terminal = pty.openpty()
     call = [sys.executable, "-m", "lifecycle", "--dir", str(real.folder), *line]
-    process = subprocess.Popen(call, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, start_new_session=True)
+    # Whoever runs the tests in the background has SIGINT ignored, and a child inherits that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            call, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     os.close(terminal)
     shown = b""
     while b"to go on: " not in shown and process.poll() is None:
         if select.select([controller], [], [], 60)[0]:
             shown += os.read(controller, 4096)
     if answer is None:
-        # As a person does: again, where the first one fell into a moment in which Python cannot be interrupted.
-        for _ in range(5):
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-                break
+        process.send_signal(signal.SIGINT)
     else:
         os.write(controller, answer + b"\n")
     out, _ = process.communicate(timeout=60)
