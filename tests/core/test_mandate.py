@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.core.mandate import LIFE_MONTHS, Mandate, expiry, template_of
+from lifecycle.core.mandate import LIFE_MONTHS, Mandate, expiry, is_part, template_of
 from lifecycle.core.plan import CascadeCount, Detach, StoreBinding
 from lifecycle.core.selection import GroupScope, IsNull, OneOf, WholeScope
 from tests.core.plans import DIGEST, before, plan, selection, step
@@ -130,3 +130,30 @@ def test_the_order_of_steps_and_cascades_does_not_matter() -> None:
     one = plan(step(cascade=tuple(paths)), files)
     two = plan(files, step(cascade=tuple(reversed(paths))))
     assert template_of(one, RULE) == template_of(two, RULE)
+
+
+def two_stores() -> dict[str, Any]:
+    """Return the template of a rule over two stores."""
+    bindings = tuple(StoreBinding(store=name, fingerprint=DIGEST, used_schema=DIGEST) for name in ("main", "side"))
+    return template_of(plan(step(id="s001", store="main"), step(id="s002", store="side"), stores=bindings), RULE)
+
+
+def test_I27_a_plan_without_some_stores_is_part_of_its_mandate() -> None:
+    """A store that does not answer is left out; nothing else may be missing, and nothing may be added or changed."""
+    mandated = two_stores()
+
+    def only(name: str) -> dict[str, Any]:
+        return {
+            **mandated,
+            "stores": [one for one in mandated["stores"] if one["store"] == name],
+            "steps": [one for one in mandated["steps"] if one["store"] == name],
+        }
+
+    assert is_part(mandated, mandated)
+    assert is_part(only("main"), mandated)
+    assert is_part(only("side"), mandated)
+    assert not is_part({**only("main"), "steps": []}, mandated)
+    assert not is_part({**only("main"), "steps": mandated["steps"]}, mandated)
+    assert not is_part({**only("main"), "rule_digest": OTHER}, mandated)
+    assert not is_part({**mandated, "stores": [], "steps": []}, mandated)
+    assert not is_part(mandated, only("main"))

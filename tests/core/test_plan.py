@@ -55,3 +55,10 @@ def test_an_action_is_one_of_two() -> None:
     for wrong in ({"kind": "detach", "columns": ()}, {"kind": "truncate"}, {}):
         with pytest.raises(ValidationError):
             actions.validate_python(wrong)
+
+
+def test_I27_a_parked_step_is_part_of_the_plan_and_is_not_walked() -> None:
+    """What could not be counted changes nothing; the plan stays bound to every store it names."""
+    whole = plan(step(id="s001"), step(id="s002", expected=0, limit=0, parked=True))
+    assert [one.id for one in whole.walked()] == ["s001"]
+    assert whole.store_names() == tuple(binding.store for binding in whole.stores)
