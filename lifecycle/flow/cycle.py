@@ -25,7 +25,7 @@ from lifecycle.flow.planning import Planned, due_rules, plan_rule, stores_of
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
 from lifecycle.flow.scopes import tenants
-from lifecycle.flow.unattended import in_shadow, refuse_unusual
+from lifecycle.flow.unattended import in_shadow
 from lifecycle.flow.verify import job_of
 from lifecycle.ports.store import Store
 
@@ -306,7 +306,6 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         limit_of(deployment, planned.plan, mandate).require()
         if in_shadow(deployment, planned.plan, mandate, due.number):
             return _turn(due, "shadow", planned, error=away)
-        refuse_unusual(deployment, planned.plan)
         slots.carries(deployment, due, planned.hash)
         ran = carry_out(deployment, planned.hash, epoch, observe=observe)
     except Refused as refusal:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import LifecycleError
 from lifecycle.core.value import Line, Text, Value
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
-from lifecycle.flow.slots import LONGEST_WAIT, wait
+from lifecycle.flow.slots import guard_of, wait, waits
 from lifecycle.ports.state import Transaction
 
 _PREFIX = "open/"
@@ -38,8 +38,7 @@ class Pending:
 
     def waits(self, now: datetime) -> bool:
         """Return whether it failed and is not tried again yet."""
-        retry = self.marker.retry_at
-        return retry is not None and timedelta(0) < retry - now <= LONGEST_WAIT
+        return waits(self.marker.retry_at, now)
 
 
 def mark(tx: Transaction, plan_hash: str) -> None:
@@ -65,7 +64,7 @@ def failed(deployment: Deployment, one: Pending, error: LifecycleError, now: dat
     marker = Marker(
         failures=count,
         retry_at=now + wait(count),
-        guard=error.guard if isinstance(error, Refused) else type(error).__name__.lower(),
+        guard=guard_of(error),
         message=error.message[:2000],
         advice=error.advice()[:2000],
     )

@@ -33,7 +33,7 @@ from lifecycle.flow.relations import children_of, may_remain
 from lifecycle.flow.scopes import deadline, obligations_on, tenants
 from lifecycle.flow.weighing import second_opinions
 from lifecycle.flow.withholding import of_rule, of_tenant
-from lifecycle.ports.store import Going
+from lifecycle.ports.store import Counted, Going
 
 OF_ONE_TABLE = frozenset({"privilege", "schema"})
 """Refusals of a server that concern the table that was asked for, and no other one."""
@@ -339,7 +339,7 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, p
             except (Transient, Refused) as error:
                 if not parking or (isinstance(error, Refused) and error.guard not in OF_ONE_TABLE):
                     raise
-                step = _uncounted(draft, place, selection)
+                step = _made(draft, place, selection, Counted(0), parked=True)
             steps.append(step)
     return sorted(steps, key=lambda step: (step.level, step.id))
 
@@ -387,9 +387,7 @@ def _step(
     selection: Selection,
     at: tuple[datetime, Going],
 ) -> Step:
-    number, level, action = place
-    leaving = at[1]
-    dataset = draft.dataset
+    action, leaving, dataset = place[2], at[1], draft.dataset
     check_change(selection).require()
     counted = deployment.stores[dataset.store].count(bind(deployment, selection), leaving)
     expected = counted.items
@@ -400,30 +398,19 @@ def _step(
             advice="Look at the plan's selection; if it is right, raise `limits.most_items` in lifecycle.yaml.",
         )
     withheld = () if isinstance(action, Detach) else _withheld(deployment, draft, selection, expected, at)
-    return Step(
-        id=f"s{number:03d}",
-        store=dataset.store,
-        dataset=dataset.id,
-        category=dataset.category,
-        rule=draft.rule,
-        clause=draft.clause,
-        own=draft.own,
-        action=action,
-        selection=selection,
-        expected=expected,
-        cascade=tuple(
-            CascadeCount(dataset=c.dataset, effect=c.effect, expected=counted.cascade.get(c.dataset, 0))
-            for c in dataset.cascades
-        ),
-        limit=expected + late_allowance(expected),
-        level=level,
-        path_tenancy=dataset.tenant.by == "path",
-        withheld=withheld,
-    )
+    return _made(draft, place, selection, counted, withheld=withheld)
 
 
-def _uncounted(draft: _Draft, place: tuple[int, int, Delete | Detach], selection: Selection) -> Step:
-    """Return the step of a dataset that could not be counted: it is part of the plan, and changes nothing."""
+def _made(
+    draft: _Draft,
+    place: tuple[int, int, Delete | Detach],
+    selection: Selection,
+    counted: Counted,
+    *,
+    withheld: tuple[Withheld, ...] = (),
+    parked: bool = False,
+) -> Step:
+    """Return a draft's step as it was counted; of a parked one nothing was, and it changes nothing."""
     number, level, action = place
     dataset = draft.dataset
     return Step(
@@ -436,12 +423,16 @@ def _uncounted(draft: _Draft, place: tuple[int, int, Delete | Detach], selection
         own=draft.own,
         action=action,
         selection=selection,
-        expected=0,
-        cascade=tuple(CascadeCount(dataset=c.dataset, effect=c.effect, expected=0) for c in dataset.cascades),
-        limit=0,
+        expected=counted.items,
+        cascade=tuple(
+            CascadeCount(dataset=c.dataset, effect=c.effect, expected=counted.cascade.get(c.dataset, 0))
+            for c in dataset.cascades
+        ),
+        limit=counted.items + late_allowance(counted.items),
         level=level,
         path_tenancy=dataset.tenant.by == "path",
-        parked=True,
+        withheld=withheld,
+        parked=parked,
     )
 
 

@@ -32,7 +32,7 @@ PARKED_AFTER = 3
 """Failures in a row after which a rule counts as parked: shown and alarmed, still tried (I27)."""
 
 _FIRST_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=1)
+_LONGEST_WAIT = timedelta(hours=1)
 
 
 class Trouble(Value):
@@ -140,9 +140,7 @@ def _due(
     if start > state.slot:
         return Due(agreement, rule, start, number, missed(slot_at(rule_class, state.slot), number), again=False)
     retry = state.trouble.retry_at if state.trouble else None
-    # A moment further away than any wait was written under a clock that was wrong.
-    waiting = retry is not None and timedelta(0) < retry - now <= LONGEST_WAIT
-    if asked or (not waiting and (state.state == "begun" or retry is not None)):
+    if asked or (not waits(retry, now) and (state.state == "begun" or retry is not None)):
         return Due(agreement, rule, state.slot, number, missed=0, again=True)
     return None
 
@@ -157,28 +155,25 @@ def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
         if found is not None and found.slot >= turn.slot and not turn.again:
             return False
         base = found or RuleState(slot=turn.slot, state="begun", epoch=epoch, begun_at=now)
-        claimed = base.model_copy(
-            update={
-                "slot": turn.slot,
-                "state": "begun",
-                "epoch": epoch,
-                "begun_at": now if found is None or not turn.again else found.begun_at,
-                # Only of a turn that never ended: whoever asks for another one in the same slot gets a new plan.
-                "plan": found.plan if found is not None and turn.again and found.state == "begun" else None,
-                "missed": base.missed + turn.missed,
-            }
+        _write(
+            tx,
+            turn,
+            base,
+            slot=turn.slot,
+            state="begun",
+            epoch=epoch,
+            begun_at=now if found is None or not turn.again else found.begun_at,
+            # Only of a turn that never ended: whoever asks for another one in the same slot gets a new plan.
+            plan=found.plan if found is not None and turn.again and found.state == "begun" else None,
+            missed=base.missed + turn.missed,
         )
-        registers.put(tx, "rule", _name(turn.agreement, turn.rule), claimed)
     return True
 
 
 def carries(deployment: Deployment, turn: Due, plan_hash: str) -> None:
     """Note which plan the slot carries out, before its job may begin: a slot never has two jobs."""
     with deployment.state.transaction() as tx:
-        found = _read(tx, turn.agreement, turn.rule)
-        if found is None:
-            raise Corrupt("a rule's slot carries a plan that nobody claimed")
-        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update={"plan": plan_hash}))
+        _write(tx, turn, _claimed(tx, turn), plan=plan_hash)
 
 
 def ran(deployment: Deployment, turn: Due, now: datetime, items: int) -> None:
@@ -192,17 +187,14 @@ def ran(deployment: Deployment, turn: Due, now: datetime, items: int) -> None:
         if turn.again and found.ran_at is not None and found.ran_at >= found.slot and history:
             items, days, history = history[-1].items + items, history[-1].due_days, history[:-1]
         history = (*history, Run(items=items, due_days=days))[-deployment.guards.history_runs :]
-        update = {"history": history, "ran_at": now}
-        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+        _write(tx, turn, found, history=history, ran_at=now)
 
 
 def ended(deployment: Deployment, turn: Due, now: datetime, result: str) -> None:
     """Note that a turn ended: `result` is its word; only a clean one counts as a success and ends its trouble."""
     clean = result in {"applied", "idle"}
     with deployment.state.transaction() as tx:
-        found = _read(tx, turn.agreement, turn.rule)
-        if found is None:
-            raise Corrupt("a rule's slot ended that nobody claimed")
+        found = _claimed(tx, turn)
         update: dict[str, object] = {"state": "done", "ended_at": now, "result": result}
         if clean:
             update |= {"succeeded_at": now, "ran_at": now, "trouble": None}
@@ -211,7 +203,7 @@ def ended(deployment: Deployment, turn: Due, now: datetime, result: str) -> None
         elif found.trouble is not None:
             # The turn came to its end: what is left waits for the next slot, it is not tried every few seconds.
             update["trouble"] = found.trouble.model_copy(update={"retry_at": None})
-        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+        _write(tx, turn, found, **update)
 
 
 def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error: LifecycleError) -> None:
@@ -222,7 +214,7 @@ def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error:
             return
         before = found.trouble
         count = before.failures + 1 if before else 1
-        guard = error.guard if isinstance(error, Refused) else type(error).__name__.lower()
+        guard = guard_of(error)
         heals = not isinstance(error, Refused) or guard in HEALING
         trouble = Trouble(
             guard=guard,
@@ -233,8 +225,7 @@ def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error:
             failures=count,
             retry_at=now + wait(count) if heals else None,
         )
-        update = {"state": "done", "ended_at": now, "result": result, "trouble": trouble, "plan": None}
-        registers.put(tx, "rule", _name(turn.agreement, turn.rule), found.model_copy(update=update))
+        _write(tx, turn, found, state="done", ended_at=now, result=result, trouble=trouble, plan=None)
 
 
 def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) -> None:
@@ -243,20 +234,26 @@ def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) ->
         for turn in turns:
             found = _read(tx, turn.agreement, turn.rule)
             base = found or RuleState(slot=turn.slot, state="done", epoch=epoch, begun_at=now)
-            update = {
-                "slot": turn.slot,
-                "state": "done",
-                "ended_at": now,
-                "succeeded_at": now,
-                "result": "idle",
-                "trouble": None,
-            }
-            registers.put(tx, "rule", _name(turn.agreement, turn.rule), base.model_copy(update=update))
+            done = {"slot": turn.slot, "state": "done", "ended_at": now, "succeeded_at": now, "result": "idle"}
+            _write(tx, turn, base, **done, trouble=None)
 
 
 def wait(failures: int) -> timedelta:
     """Return how long to wait after so many failures in a row: a minute, doubled each time, an hour at most."""
-    return min(LONGEST_WAIT, _FIRST_WAIT * (1 << min(failures - 1, 10)))
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(failures - 1, 10)))
+
+
+def waits(retry_at: datetime | None, now: datetime) -> bool:
+    """Tell whether something is not tried again yet.
+
+    A moment further away than any wait was written under a clock that was wrong.
+    """
+    return retry_at is not None and timedelta(0) < retry_at - now <= _LONGEST_WAIT
+
+
+def guard_of(error: LifecycleError) -> str:
+    """Return the word under which an error is kept: the guard that refused, or the error's class."""
+    return error.guard if isinstance(error, Refused) else type(error).__name__.lower()
 
 
 def past_runs(state: RuleState | None) -> tuple[PastRun, ...]:
@@ -281,3 +278,14 @@ def _read(tx: Transaction, agreement: str, rule: str) -> RuleState | None:
     name = _name(agreement, rule)
     body = tx.get("rule", name)
     return None if body is None else registers.parse("rule", RuleState, name, body)
+
+
+def _claimed(tx: Transaction, turn: Due) -> RuleState:
+    found = _read(tx, turn.agreement, turn.rule)
+    if found is None:
+        raise Corrupt("a rule's slot went on that nobody claimed")
+    return found
+
+
+def _write(tx: Transaction, turn: Due, before: RuleState, /, **changed: object) -> None:
+    registers.put(tx, "rule", _name(turn.agreement, turn.rule), before.model_copy(update=changed))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.ports.clock import SystemClock
 from tests.cli.world import Cli, deployed
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -57,12 +57,10 @@ class Daemon:
 
     def wait(self, what: Callable[[], Any], why: str = "") -> Any:
         """Poll until something is true, and return it; fail with the log otherwise."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if found := what():
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"not within {PATIENCE} s: {why}\n" + self.told())
+        try:
+            return until(what, why, PATIENCE)
+        except AssertionError:
+            raise AssertionError(f"not within {PATIENCE} s: {why}\n" + self.told()) from None
 
     def seen(self, event: str, count: int = 1, **fields: Any) -> dict[str, Any]:
         """Wait for the n-th line of an event with these fields."""

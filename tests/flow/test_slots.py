@@ -514,11 +514,11 @@ def test_a_marker_keeps_why_it_failed_and_waits(world: World, clock: SimulatedCl
         assert list(pending.pending(deployment)) == []
 
 
-def cut_off(world: World, clock: SimulatedClock) -> None:
-    """Let the process die after a batch of the rule's job was committed."""
+def cut_off(world: World, clock: SimulatedClock, at: str = "batch.committed") -> None:
+    """Let the process die at a failpoint: by default after a batch of the rule's job was committed."""
 
     def failpoint(name: str) -> None:
-        if name == "batch.committed":
+        if name == at:
             raise PowerCut
 
     with pytest.raises(PowerCut), opened(world, clock, failpoint=failpoint) as deployment:
@@ -607,13 +607,7 @@ def test_I21_a_job_that_died_before_its_verification_is_verified(world: World, c
     """Killed between the job's end and the look of fresh eyes: the next tick looks, and no second job begins."""
     mandated(world, clock)
     expire(world, 5)
-
-    def failpoint(name: str) -> None:
-        if name == "job.finished":
-            raise PowerCut
-
-    with pytest.raises(PowerCut), opened(world, clock, failpoint=failpoint) as deployment:
-        cycle.tick(deployment, scheduled=True)
+    cut_off(world, clock, "job.finished")
     with opened(world, clock) as deployment:
         [one] = pending.pending(deployment)
         assert read_job(deployment, job_of(one.plan_hash)).verification is None
@@ -630,13 +624,7 @@ def test_I26_a_slot_has_one_job_whoever_enters_it_again(world: World, clock: Sim
     """Dead after verification, before the turn was noted: rows that came meanwhile wait for the next slot."""
     mandated(world, clock)
     expire(world, 5)
-
-    def failpoint(name: str) -> None:
-        if name == "verify.done":
-            raise PowerCut
-
-    with pytest.raises(PowerCut), opened(world, clock, failpoint=failpoint) as deployment:
-        cycle.tick(deployment, scheduled=True)
+    cut_off(world, clock, "verify.done")
     expire(world, 3, OURS + 100)
     with opened(world, clock) as deployment:
         jobs = entries(deployment, "job.started")
