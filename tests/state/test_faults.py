@@ -157,14 +157,13 @@ class Proxy:
             end.close()
 
     def _cut(self, client: socket.socket, server: socket.socket, data: bytes) -> None:
-        how, self.armed = self.armed, None
+        # Before the client can notice: its next connection already meets a server that is gone.
+        how, self.armed = self.armed, "gone" if self.armed == "gone-after" else None
         client.shutdown(socket.SHUT_RD)
         if how != "before":
             # The other pump would hand the answer on: it is read here, and kept.
             client.shutdown(socket.SHUT_WR)
             server.sendall(data)
-        if how == "gone-after":
-            self.armed = "gone"
         client.close()
         server.shutdown(socket.SHUT_WR)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.system.deployment import Operator
+from tests.waiting import until
 
 UNIT = "lifecycle.service"
 WATCHDOG_SECONDS = 5
@@ -198,9 +199,7 @@ STORY: tuple[Callable[[Operator], str], ...] = (
 def _until(what: str, true: Callable[[], bool]) -> float:
     """Look until it is so, and return the seconds it took. Raises AssertionError after a time far beyond all of it."""
     began = time.monotonic()
-    while not true():
-        assert time.monotonic() < began + WAIT_SECONDS, f"not within {WAIT_SECONDS:.0f} s: {what}"
-        time.sleep(0.05)
+    until(true, f"not within {WAIT_SECONDS:.0f} s: {what}", WAIT_SECONDS)
     return time.monotonic() - began
 
 
