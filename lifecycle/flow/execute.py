@@ -21,7 +21,7 @@ from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
-from lifecycle.flow import pending, registers, summaries
+from lifecycle.flow import pending, registers, sealed, summaries
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
 from lifecycle.flow.controls import anchor, effective_now, log_refusal, raise_mark, refuse_drift, refuse_if_stopped
@@ -127,6 +127,7 @@ class _Settled:
         tx.remove("intent", self.intent.batch)
         self.intent.move_cursor(tx)
         summaries.keep(tx, self.intent, self.receipt)
+        self.intent.keep_list(deployment, tx, self.receipt)
 
 
 def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent) -> Ran:
@@ -494,10 +495,11 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
         deployment.failpoint("receipt.copied")
     deployment.failpoint("intent.after")
     began = deployment.clock.monotonic()
-    receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent))
+    receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent, cut.listed))
     seconds = deployment.clock.monotonic() - began
     if receipt.state != "done":
         raise Transient("the batch was closed by somebody else before it could begin")
+    sealed.refuse_unaccounted(intent.listing, receipt)
     _settle(run, intent, receipt)
     run.observe(Progress(run.job, step.id, step.dataset, run.state.done, run.plan.expected(), intent.number, seconds))
     return pace.after(cut.items, seconds)
@@ -505,9 +507,10 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
 
 def _intent(run: _Run, step: Step, cut: Cut, walk: int) -> Intent:
     number = run.state.numbers + 1
-    name = hashlib.sha256(f"{run.job}/{number}".encode()).hexdigest()[:24]
+    batch = "b-" + hashlib.sha256(f"{run.job}/{number}".encode()).hexdigest()[:24]
+    listed = cut.listed
     return Intent(
-        batch=f"b-{name}",
+        batch=batch,
         job=run.job,
         step=step.id,
         store=step.store,
@@ -518,6 +521,7 @@ def _intent(run: _Run, step: Step, cut: Cut, walk: int) -> Intent:
         walk=walk,
         after=cut.after,
         upto=cut.upto,
+        listing=None if listed is None else sealed.listing(run.deployment, batch, listed, cut.items),
     )
 
 
@@ -532,7 +536,7 @@ def _announced(intent: Intent) -> BatchIntent:
     )
 
 
-def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
+def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent, listed: bytes | None) -> Batch:
     return Batch(
         id=intent.batch,
         job=run.job,
@@ -547,6 +551,7 @@ def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent) -> Batch:
         deployment=run.deployment.id,
         sealing_key=run.deployment.keys.sealing,
         commitment_key=run.deployment.keys.commitment,
+        listed=listed,
     )
 
 
@@ -575,6 +580,7 @@ def _finish(run: _Run, outcome: Outcome) -> None:
         )
         write(deployment, tx, finished)
         summaries.forget(deployment, tx, run.job)
+        sealed.forget(deployment, tx)
     deployment.failpoint("job.finished")
     run.state = read_job(deployment, run.job)
     acknowledge(deployment, run.plan)

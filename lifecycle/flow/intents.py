@@ -9,12 +9,18 @@ from typing import Any
 from lifecycle.core.events import BatchReceipt, Event
 from lifecycle.core.value import Alias, Identifier, Value
 from lifecycle.evidence import canonical
+from lifecycle.flow import sealed
+from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.sealed import Listing
 from lifecycle.ports.state import State, Transaction
 from lifecycle.ports.store import Json, Receipt
 
 
 class Intent(Value):
-    """An announced batch with its bounds; removed once the log has its receipt. `planned`: the step's frozen count."""
+    """An announced batch with its bounds; removed once the log has its receipt. `planned`: the step's frozen count.
+
+    `listing`: what it may touch, in a store without transactions.
+    """
 
     batch: Identifier
     job: Identifier
@@ -27,10 +33,16 @@ class Intent(Value):
     walk: int
     after: Any
     upto: Any
+    listing: Listing | None = None
 
     def move_cursor(self, tx: Transaction) -> None:
         """Put the step's cursor behind this batch."""
         tx.put("job", cursor_name(self.job, self.step), canonical.encode({"walk": self.walk, "after": self.upto}))
+
+    def keep_list(self, deployment: Deployment, tx: Transaction, receipt: Receipt) -> None:
+        """Keep the sealed list of what went, where no table of the store keeps it."""
+        if self.listing is not None:
+            sealed.keep(deployment, tx, (self.batch, self.job, self.step, self.store), receipt)
 
 
 def cursor_name(job: str, step: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.events import BatchVoid, Event
 from lifecycle.core.job import OpenBatch
-from lifecycle.flow import registers, summaries
+from lifecycle.flow import registers, sealed, summaries
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.intents import Intent, receipt_events
 from lifecycle.flow.journal import checkpoint, read_job, write
-from lifecycle.ports.store import Receipt, Store
+from lifecycle.ports.store import Closing, Receipt, Store
 
 
 def recover(deployment: Deployment, epoch: int, stores: Collection[str] | None = None) -> int:
@@ -35,7 +35,8 @@ def recover(deployment: Deployment, epoch: int, stores: Collection[str] | None =
         refuse_successor(deployment, epoch)
         try:
             deployment.failpoint("void.before")
-            receipt = _store(deployment, intent).void(intent.batch)
+            receipt = _store(deployment, intent).void(intent.batch, _closing(deployment, intent, epoch))
+            sealed.refuse_unaccounted(intent.listing, receipt)
             deployment.failpoint("void.after")
         except LifecycleError as error:
             failed.append(error)
@@ -47,6 +48,19 @@ def recover(deployment: Deployment, epoch: int, stores: Collection[str] | None =
     if failed:
         raise failed[0]
     return closed
+
+
+def _closing(deployment: Deployment, intent: Intent, epoch: int) -> Closing | None:
+    """Return what a store without transactions needs besides the batch's id: the list that the intent holds."""
+    if intent.listing is None:
+        return None
+    return Closing(
+        deployment=deployment.id,
+        epoch=epoch,
+        listed=sealed.opened(deployment, intent.batch, intent.listing),
+        sealing_key=deployment.keys.sealing,
+        commitment_key=deployment.keys.commitment,
+    )
 
 
 def _store(deployment: Deployment, intent: Intent) -> Store:
@@ -66,15 +80,20 @@ def refuse_successor(deployment: Deployment, epoch: int) -> None:
 
 
 def close(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> None:
-    """Copy a receipt, or its absence for ever, into the log, and move the step's cursor with it."""
+    """Copy a receipt, or its absence for ever, into the log, and move the step's cursor with it.
+
+    Where a crash kept listed items from their turn, the cursor stays before them: they are looked at again.
+    """
     tenants = deployment.stores[intent.store].breakdown(receipt, deployment.keys.sealing)
     with deployment.state.transaction() as tx:
         for event in _events(deployment, intent, batch, receipt):
             write(deployment, tx, event)
         tx.remove("intent", intent.batch)
         if receipt.state == "done":
-            intent.move_cursor(tx)
+            if not receipt.kept or intent.listing is None:
+                intent.move_cursor(tx)
             summaries.keep(tx, intent, replace(receipt, by_tenant=tenants))
+            intent.keep_list(deployment, tx, receipt)
 
 
 def _events(deployment: Deployment, intent: Intent, batch: OpenBatch, receipt: Receipt) -> list[Event]:

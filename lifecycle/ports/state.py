@@ -20,6 +20,7 @@ Kind = Literal[
     "mandate",
     "job",
     "intent",
+    "sealed",
     "tenant",
     "hold",
     "instruction",
@@ -32,7 +33,10 @@ Kind = Literal[
     "setting",
     "finding",
 ]
-"""The registers. Bodies are canonical JSON (documents and plans: their exact bytes)."""
+"""The registers. Bodies are canonical JSON (documents and plans: their exact bytes).
+
+`sealed`: what batches of stores without transactions took, by day and batch.
+"""
 
 
 class Transaction(Protocol):

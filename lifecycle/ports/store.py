@@ -184,7 +184,7 @@ class Batch:
 
     `after` and `upto` are the store's own cursor values (from `cut`); `remaining` = planned - done: more than that many
     items matching is a refusal and a rollback. `sealing_key` encrypts the keys into the receipt (AEAD, AAD = batch id);
-    `commitment_key` makes the keyed digest over the same bytes.
+    `commitment_key` makes the keyed digest over the same bytes. `listed`: what the cut listed, see there.
     """
 
     id: str
@@ -200,6 +200,7 @@ class Batch:
     deployment: str
     sealing_key: bytes = field(repr=False)
     commitment_key: bytes = field(repr=False)
+    listed: bytes | None = field(default=None, repr=False)
     lock_timeout_ms: int = 2_000
     statement_timeout_ms: int = 30_000
 
@@ -224,11 +225,32 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The next piece in the store's walk: batch bounds (after, upto], how many items it saw. None ends the walk."""
+    """The next piece in the store's walk: batch bounds (after, upto], how many items it saw. None ends the walk.
+
+    `listed`: only from a store without transactions, and then `items` is its length: each item by key and identity
+    (what tells it from a later one of that key), in the store's own form. Sealed, it is durable with the batch's
+    intent; the batch may touch nothing else, and after a crash it says what to read again. Plain, it lives in memory
+    only.
+    """
 
     after: Json
     upto: Json
     items: int
+    listed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What a store without transactions needs to close a batch after a crash: the list that its intent holds.
+
+    `epoch`: the closing writer's; the batch's own process, should it still live, must change nothing any more.
+    """
+
+    deployment: str
+    epoch: int
+    listed: bytes = field(repr=False)
+    sealing_key: bytes = field(repr=False)
+    commitment_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,10 +355,20 @@ class Store(Protocol):
         `Refused` guards: deployment, stopped, stale-epoch, holds-changed, limit, bounds, holds, detach, constraint,
         unknown-tenant (a tenant scope whose tenant is not in the mirror). A fence that refuses does so before the
         receipt is looked for: ask `receipt` after a refusal of a batch that may have been delivered before.
+
+        Without transactions: only listed items are touched, each checked against its identity and the predicate right
+        before; fence and holds are checked so that none of them can change before the item has gone. `Refused` comes
+        before the first item only. The receipt says of every listed item whether it is deleted or kept(reason); where
+        that cannot be told, Unknown.
         """
 
-    def void(self, batch_id: str) -> Receipt:
-        """Close an open intent: insert a void receipt, or return the one that is there (committed batches win)."""
+    def void(self, batch_id: str, closing: Closing | None = None) -> Receipt:
+        """Close an open intent: insert a void receipt, or return the one that is there (committed batches win).
+
+        `closing` is given for a batch whose cut listed its items, and for no other. Each of them is read again: the
+        receipt is done, with a sealed list of what is gone, or void when nothing is. Repeating it is safe. Raises
+        Transient or Unknown when an item cannot be read: the intent stays open.
+        """
 
     def receipt(self, batch_id: str) -> Receipt | None:
         """Read a receipt, or None when there is none."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from lifecycle.ports.store import (
     Ask,
     Batch,
     Catalogue,
+    Closing,
     Column,
     Counted,
     Cut,
@@ -380,22 +382,28 @@ class MemoryStore:
             rows = [(row, tenant) for row, tenant in rows if any(row[column] is not None for column in columns)]
         if len(rows) > batch.remaining:
             raise Refused("more items match than the plan has left", guard="limit")
-        plaintext = json.dumps(
-            [self._key(dataset, row) for row, _ in rows], separators=(",", ":"), default=str
-        ).encode()
-        by_tenant: dict[str, int] = {}
-        for _, tenant in rows:
-            if tenant is not None:
-                by_tenant[tenant] = by_tenant.get(tenant, 0) + 1
-        receipt = Receipt(
-            batch.id,
-            "done",
-            len(rows),
-            digest=keyed_digest(batch.commitment_key, plaintext),
-            sealed=seal(batch.sealing_key, plaintext, batch.id.encode()),
-            by_tenant=by_tenant,
-        )
+        gone = [(self._key(dataset, row), tenant) for row, tenant in rows]
+        receipt = self._receipt(batch.id, (batch.sealing_key, batch.commitment_key), gone)
         return receipt, lambda: self._change(dataset, batch, [row for row, _ in rows])
+
+    @staticmethod
+    def _receipt(
+        batch_id: str,
+        keys: tuple[bytes, bytes],
+        gone: Sequence[tuple[Sequence[Any], str | None]],
+        kept: Mapping[str, int] | None = None,
+    ) -> Receipt:
+        plaintext = json.dumps([key for key, _ in gone], separators=(",", ":"), default=str).encode()
+        sealing, commitment = keys
+        return Receipt(
+            batch_id,
+            "done",
+            len(gone),
+            kept or {},
+            digest=keyed_digest(commitment, plaintext),
+            sealed=seal(sealing, plaintext, batch_id.encode()),
+            by_tenant=Counter(tenant for _, tenant in gone if tenant is not None),
+        )
 
     def _change(self, dataset: Dataset, batch: Batch, rows: Sequence[Row]) -> None:
         match batch.action:
@@ -408,8 +416,9 @@ class MemoryStore:
             case _:
                 assert_never(batch.action)
 
-    def void(self, batch_id: str) -> Receipt:
+    def void(self, batch_id: str, closing: Closing | None = None) -> Receipt:
         """Close an intent."""
+        del closing
         if not batch_id:
             raise Refused("a batch has an id", guard="batch")
         with self._lock:

@@ -25,6 +25,7 @@ from lifecycle.ports.store import (
     Ask,
     Batch,
     Catalogue,
+    Closing,
     Counted,
     Cut,
     Fence,
@@ -448,8 +449,9 @@ class SqlStore:
         raise problem
 
     @translated
-    def void(self, batch_id: str) -> Receipt:
+    def void(self, batch_id: str, closing: Closing | None = None) -> Receipt:
         """Close an intent. Waits for a transaction that has the receipt open; Transient when that takes too long."""
+        del closing
         with self._writing() as connection:
             self._fence(connection)
             return receipts.void(connection, self.dialect.ours, batch_id)
