@@ -340,7 +340,8 @@ class Service:
         if self._lease is not None:
             # The lead hangs on the old state's connections: it is taken anew, by whoever is first.
             self._led.close()
-            self._led, self._lease = ExitStack(), None
+            # Whoever was deposed and takes over documents before it has said so must say so the next time, too.
+            self._led, self._lease, self._deposed = ExitStack(), None, False
             loaded.duties.report.metrics.set_leader(leader=False)
         loaded.duties.go_on_from(old.duties)
         self._loaded, self._refused = loaded, None
