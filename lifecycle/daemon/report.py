@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import lifecycle
 from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.guard import CLOCK_SPREAD
 from lifecycle.core.mandate import Mandate
 from lifecycle.flow import registers, slots
 from lifecycle.flow.approve import in_force
@@ -33,6 +34,9 @@ REMEMBERED = 20_000
 
 ENDS = frozenset({"contract-end", "window-end"})
 """Start times that are no rule's turn: they are an offboarding's, which people approve."""
+
+CLOCKS_APART = CLOCK_SPREAD.total_seconds() / 2
+"""Seconds between the clocks from which on it is told: the alert's bound, and half of what refuses every run."""
 
 NEVER = datetime.fromtimestamp(0, UTC)
 """The last success of a rule that has none, as the metric has it."""
@@ -78,6 +82,7 @@ class Report:
         """Make every series, and remember where the deployment's log stands."""
         self._deployment = deployment
         self.log = log
+        self._parked: frozenset[tuple[str, str]] = frozenset()
         if before is None:
             self.metrics = Metrics(CollectorRegistry(), rules=rules_of(deployment), version=deployment.tool_version)
             self._begun = deployment.state.size()
@@ -85,6 +90,7 @@ class Report:
         else:
             self.metrics = before.metrics
             self._begun, self._folded = before._begun, before._folded  # noqa: SLF001 - one of our own kind
+            self._parked = before._parked  # noqa: SLF001 - likewise
             self.metrics.declare(rules_of(deployment))
         self._schedule()
 
@@ -109,10 +115,10 @@ class Report:
                 if aloud:
                     log_entry(self.log, entry, index)
             self._folded = index + 1
-        self._registers()
+        self._registers(aloud=aloud)
         self.anchored()
 
-    def _registers(self) -> None:
+    def _registers(self, *, aloud: bool) -> None:
         """Set what the registers know better than the folded part of the log; of several agreements, the worst."""
         deployment, metrics = self._deployment, self.metrics
         # First: whatever cannot be read below must not hide that everything stands still.
@@ -129,12 +135,25 @@ class Report:
             success[rule] = min(moment or NEVER, success.get(rule, moment or NEVER))
         for rule, is_parked in parked.items():
             metrics.set_parked(rule, parked=is_parked)
+        if aloud:
+            self._tell_parked(states)
         for rule, last in success.items():
             metrics.set_succeeded(rule, last)
         for rule, end in self._mandates().items():
             metrics.set_mandate_expires(rule, end)
         # Last: an entry that cannot be read leaves everything else told.
         metrics.set_holds([hold.id for hold in holds(deployment)])
+
+    def _tell_parked(self, states: Mapping[tuple[str, str], slots.RuleState]) -> None:
+        """Tell once of each rule that failed so often that somebody should look; whoever begins to lead tells anew."""
+        declared = slots.declared(self._deployment)
+        found = {pair: states[pair].trouble for pair in declared if pair in states}
+        parked = {pair: trouble for pair, trouble in found.items() if trouble is not None and trouble.parked}
+        for (agreement, rule), trouble in parked.items():
+            if (agreement, rule) not in self._parked:
+                told = {"agreement": agreement, "rule": rule, "guard": trouble.guard, "number": trouble.failures}
+                self.log.error("rule.parked", **told)
+        self._parked = frozenset(parked)
 
     def _stopped(self) -> bool:
         """Return whether the kill switch is on: a process that ends or stands by is not stopped (I28)."""
@@ -255,6 +274,8 @@ class Report:
             self.log.error(
                 "look.disagrees", agreement=other.agreement, rule=other.rule, overdue=other.due, guard="second-opinion"
             )
+        if found.spread_seconds > CLOCKS_APART:
+            self.log.warning("clock.spread", spread_seconds=found.spread_seconds)
         overdue = sum(seen.overdue for seen in found.rules) + sum(left.overdue for left in found.offboarding)
         self.log.info("look.done", overdue=overdue, spread_seconds=found.spread_seconds)
 

@@ -62,7 +62,7 @@ def test_line_has_what_is_allowed(log, stream):
 
 def test_other_fields_are_dropped_and_counted(log, stream):
     """A field that is not on the list is left out, and the line says how many were."""
-    log.info("scan.done", email="mara@example.com", row={"name": "Mara"}, rows=3)
+    log.info("look.done", email="mara@example.com", row={"name": "Mara"}, rows=3)
     (line,) = lines(stream)
     assert line["dropped"] == 2
     assert line["rows"] == 3
@@ -73,10 +73,10 @@ def test_other_fields_are_dropped_and_counted(log, stream):
 def test_I23_no_canary_passes_an_allowed_key(stream, log, canary):
     """Whatever allowed key a person's name, address or number is planted under, it is not written."""
     for key in sorted(CODE_FREE):
-        log.warning("scan.done", **{key: canary})
+        log.warning("look.done", **{key: canary})
     log.info(canary)
-    log.info("scan.done %s", canary)
-    log.bind(name=canary, tenant=canary, exc_info=ValueError(canary)).error("scan.done", stack_info=True)
+    log.info("look.done %s", canary)
+    log.bind(name=canary, tenant=canary, exc_info=ValueError(canary)).error("look.done", stack_info=True)
     assert canary not in stream.getvalue()
     assert len(lines(stream)) == len(CODE_FREE) + 3
 
@@ -85,7 +85,7 @@ def test_I23_no_canary_passes_an_allowed_key(stream, log, canary):
 def test_words_of_the_code_are_single_words(stream, log, key):
     """Guards, codes and verbs are constants of the code: short words, which no address, name or number is."""
     for canary in CANARIES[:-1]:
-        log.info("scan.done", **{key: canary})
+        log.info("look.done", **{key: canary})
     assert [set(line) for line in lines(stream)] == [{"at", "level", "event", "dropped"}] * (len(CANARIES) - 1)
 
 
@@ -93,7 +93,7 @@ def test_words_of_the_code_are_single_words(stream, log, key):
 def test_I23_no_address_passes(key, address):
     """No e-mail address passes under any key."""
     stream = io.StringIO()
-    open_log(stream, CLOCK, names=NAMES, libraries=False).info("scan.done", **{key: address})
+    open_log(stream, CLOCK, names=NAMES, libraries=False).info("look.done", **{key: address})
     assert address not in stream.getvalue()
     assert json.loads(stream.getvalue())["dropped"] == 1
 
@@ -102,18 +102,18 @@ def test_I23_no_address_passes(key, address):
 def test_I23_names_must_be_declared_or_generated(key, text):
     """Under a name's key only names of the documents and generated ids are written."""
     stream = io.StringIO()
-    open_log(stream, CLOCK, names=NAMES, libraries=False).info("scan.done", **{key: text})
+    open_log(stream, CLOCK, names=NAMES, libraries=False).info("look.done", **{key: text})
     line = json.loads(stream.getvalue())
     assert (key in line) == NAMES.has(key, text)
 
 
 def test_names_without_documents_are_dropped(stream):
     """Before documents are read, no name of theirs is known, and none is written."""
-    open_log(stream, CLOCK, libraries=False).info("command.started", rule="logs", verb="scan")
+    open_log(stream, CLOCK, libraries=False).info("daemon.started", rule="logs", verb="scan")
     assert lines(stream)[0] == {
         "at": "2026-03-04T05:06:07Z",
         "level": "info",
-        "event": "command.started",
+        "event": "daemon.started",
         "verb": "scan",
         "dropped": 1,
     }
@@ -146,7 +146,7 @@ def test_names_without_documents_are_dropped(stream):
 )
 def test_wrong_shapes_are_dropped(log, stream, key, value):
     """An allowed key with a value of another form is dropped and counted."""
-    log.info("scan.done", **{key: value})
+    log.info("look.done", **{key: value})
     (line,) = lines(stream)
     assert key not in line
     assert line["dropped"] == 1
@@ -169,7 +169,7 @@ def test_wrong_shapes_are_dropped(log, stream, key, value):
 )
 def test_right_shapes_are_written(log, stream, key, value, written):
     """Counts, days, digests, codes and words of the code are written as they are."""
-    log.info("scan.done", **{key: value})
+    log.info("look.done", **{key: value})
     assert lines(stream)[0][key] == written
 
 
@@ -185,7 +185,7 @@ def test_I23_exceptions_are_reduced(log, stream):
     try:
         raise IntegrityError("mara@example.com")
     except IntegrityError:
-        log.exception("batch.failed")
+        log.exception("run.failed")
     for error in (Refused("Mara", guard="not-leader"), Transient("Mara")):
         log.error("run.failed", exc_info=error)
     first, second, third = lines(stream)
@@ -209,7 +209,7 @@ def test_I23_cause_gives_its_sqlstate_only(log, stream):
 
 def test_exc_info_without_exception_is_nothing(log, stream):
     """Asking for the present exception where there is none adds nothing."""
-    log.bind(exc_info=True).info("scan.done")
+    log.bind(exc_info=True).info("look.done")
     assert set(lines(stream)[0]) == {"at", "level", "event"}
 
 
@@ -224,8 +224,8 @@ def test_unknown_event_is_unnamed(log, stream):
 def test_levels_below_are_silent(stream):
     """Below the chosen level nothing is written."""
     log = open_log(stream, CLOCK, names=NAMES, level="warning", libraries=False)
-    log.info("scan.done")
-    log.warning("scan.done")
+    log.info("look.done")
+    log.warning("look.done")
     assert [line["level"] for line in lines(stream)] == ["warning"]
 
 
