@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,23 +14,32 @@ import click
 from lifecycle.cli import words
 from lifecycle.cli.errors import PARTIAL
 from lifecycle.cli.page import Page
+from lifecycle.cli.parameters import FILE
 from lifecycle.cli.progress import progress
 from lifecycle.cli.session import Session, pass_session, verb
 
 if TYPE_CHECKING:
     from lifecycle.flow.cycle import Turn
+    from lifecycle.flow.deployment import Deployment
+    from lifecycle.flow.execute import Observer
 
 BAD = frozenset({"refused", "failed"})
 
 
-@verb("run", example="run\nrun --json")
+@verb("run", example="run\nrun --metrics /var/lib/lifecycle-metrics/lifecycle.prom")
+@click.option(
+    "--metrics",
+    type=FILE,
+    metavar="FILE",
+    help="Also look, and leave all metrics in this file (.prom) for node_exporter. [default: metrics.textfile]",
+)
 @pass_session
-def command(session: Session) -> None:
+def command(session: Session, metrics: Path | None) -> None:
     """Take each rule's turn once: apply what a mandate covers, plan the rest, leave what is not due."""
-    from lifecycle.flow.cycle import tick
-
+    if metrics is not None and metrics.suffix != ".prom":
+        raise click.UsageError("--metrics: the collector reads only files that end in .prom")
     with ending(session), session.open() as deployment, progress(session) as observe:
-        turns = tick(deployment, observe=observe)
+        turns = _tick(session, deployment, metrics, observe)
     page = Page().table(
         ("rule", "result", "rows", "plan", "why"), [_row(turn) for turn in turns], empty="no rule binds today"
     )
@@ -41,6 +51,18 @@ def command(session: Session) -> None:
     session.show({"turns": [_document(turn) for turn in turns]}, page)
     if code := _code(turns):
         raise click.exceptions.Exit(code)
+
+
+def _tick(session: Session, deployment: Deployment, metrics: Path | None, observe: Observer) -> list[Turn]:
+    """Make the tick; where a metrics file is wanted, with other eyes beside it, and tell."""
+    from lifecycle.daemon.once import textfile_of, tick_and_tell
+    from lifecycle.flow.cycle import tick
+    from lifecycle.wiring.deployment import Options
+
+    file = metrics or textfile_of(session.path)
+    if file is None:
+        return tick(deployment, observe=observe)
+    return tick_and_tell(deployment, file, session.options or Options(), observe)
 
 
 @contextmanager

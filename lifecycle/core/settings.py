@@ -202,6 +202,21 @@ class DeadManSettings(Value):
         return ping
 
 
+class MetricsSettings(Value):
+    """Where `lifecycle run` leaves its metrics; the service has /metrics."""
+
+    textfile: Line | None = Field(
+        default=None, description="A file for the textfile collector of Prometheus' node_exporter; ends in .prom."
+    )
+
+    @field_validator("textfile")
+    @classmethod
+    def _read_by_the_collector(cls, textfile: str | None) -> str | None:
+        if textfile is not None and not textfile.endswith(".prom"):
+            raise ValueError("the collector reads only files that end in .prom; write such as lifecycle.prom")
+        return textfile
+
+
 class DaemonSettings(Value):
     """How the service ends."""
 
@@ -232,6 +247,7 @@ class Settings(Value):
     guards: GuardSettings = Field(default=GuardSettings(), description="What a run is held against.")
     clocks: ClockSettings = Field(default=ClockSettings(), description="Clocks beside this host's own.")
     http: HttpSettings = Field(default=HttpSettings(), description="Where metrics and health are served.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="Where a single run leaves its metrics.")
     dead_man: DeadManSettings = Field(default=DeadManSettings(), description="Signs of life for who watches.")
     daemon: DaemonSettings = Field(default=DaemonSettings(), description="How the service stops.")
 

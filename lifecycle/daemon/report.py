@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import lifecycle
 from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.events import ExportDelivered
 from lifecycle.core.guard import CLOCK_SPREAD
 from lifecycle.core.mandate import Mandate
 from lifecycle.flow import registers, slots
@@ -20,12 +21,13 @@ from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.cycle import DAEMON, Turn
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.execute import Progress
+from lifecycle.flow.exporting import Exported
 from lifecycle.flow.journal import check_history, decoded
 from lifecycle.flow.late import Offboarded
 from lifecycle.flow.look import Look, Unbound
 from lifecycle.flow.mirror import holds
 from lifecycle.flow.overdue import Seen
-from lifecycle.observe import Log, Looked, Metrics, Names, log_entry, warning_seconds
+from lifecycle.observe import Log, Looked, Metrics, Names, log_entry, pace_of_service, warning_seconds
 from lifecycle.observe.fold import OFFBOARDING
 from lifecycle.wiring.outside import UntilAsked
 
@@ -78,14 +80,20 @@ def rules_of(deployment: Deployment) -> Mapping[str, frozenset[str]]:
 class Report:
     """The log and the metrics of one set of documents; after a reload a new one goes on with the same metrics."""
 
-    def __init__(self, deployment: Deployment, log: Log, before: Report | None = None) -> None:
-        """Make every series, and remember where the deployment's log stands."""
+    def __init__(
+        self, deployment: Deployment, log: Log, before: Report | None = None, *, counted: int | None = None
+    ) -> None:
+        """Make every series, and remember where the deployment's log stands.
+
+        `counted`: how many of the log's entries somebody has counted already; all that there are by default.
+        """
         self._deployment = deployment
         self.log = log
         self._parked: frozenset[tuple[str, str]] = frozenset()
         if before is None:
             self.metrics = Metrics(CollectorRegistry(), rules=rules_of(deployment), version=deployment.tool_version)
-            self._begun = deployment.state.size()
+            size = deployment.state.size()
+            self._begun = size if counted is None else min(counted, size)
             self._folded = max(0, self._begun - REMEMBERED)
         else:
             self.metrics = before.metrics
@@ -95,9 +103,15 @@ class Report:
         self._schedule()
 
     def _schedule(self) -> None:
-        """Set how often each rule's turn comes; what counts from a contract's end has none."""
+        """Set how often each rule's turn comes; what counts from a contract's end has none. And the service's pace."""
         schedule, margin = self._deployment.schedule, self._deployment.limits.margin_days
         longest = schedule.settings.longest_run.seconds
+        pace = pace_of_service(
+            tick_seconds=schedule.settings.tick.seconds,
+            look_seconds=schedule.settings.look.seconds,
+            longest_run_seconds=longest,
+        )
+        self.metrics.set_pace(**pace)
         for agreement, rule in slots.declared(self._deployment):
             every: float | None = schedule.class_of(rule).every.seconds
             warning = warning_seconds(margin_days=margin, interval_seconds=every or 0, longest_run_seconds=longest)
@@ -112,11 +126,19 @@ class Report:
                 self.metrics.recall(entry, index)
             else:
                 self.metrics.observe(entry, index)
+                if entry["type"] == ExportDelivered.type:
+                    self._exported(entry["export"])
                 if aloud:
                     log_entry(self.log, entry, index)
             self._folded = index + 1
         self._registers(aloud=aloud)
         self.anchored()
+
+    def _exported(self, name: str) -> None:
+        """Count a delivered package's bytes, as its register has them: the log knows rows and digests."""
+        package = registers.load(self._deployment.state, "export", Exported, name)
+        if package is not None:
+            self.metrics.bytes_exported(package.bytes)
 
     def _registers(self, *, aloud: bool) -> None:
         """Set what the registers know better than the folded part of the log; of several agreements, the worst."""
@@ -237,9 +259,8 @@ class Report:
                 *(_looked(found.at, left) for left in found.offboarding),
             ],
             found.at,
+            unread=sorted({one.store for one in found.unanswered}),
         )
-        for store in sorted({one.store for one in found.unanswered}):
-            metrics.look_failed(store)
         for store, count in found.gaps.items():
             metrics.set_unclassified(store, count)
         metrics.set_unresolved(sum(max(1, one.tenants) for one in _unbound(found)))

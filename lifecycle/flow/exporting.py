@@ -22,13 +22,14 @@ EXPIRES = timedelta(days=30)
 
 
 class Exported(Value):
-    """One delivered package: an own copy with a purpose and an end."""
+    """One delivered package: an own copy with a purpose and an end. `bytes`: before compression."""
 
     id: Identifier
     tenant: Line
     file: Line
     manifest_hash: Digest
     rows: int
+    bytes: int = 0
     delivered_at: datetime
     expires_on: date
     removed_on: date | None = None
@@ -53,6 +54,7 @@ def export(deployment: Deployment, tenant: Tenant, writer: PackageWriter, folder
         file=path.name,
         manifest_hash=manifest.hash,
         rows=sum(dataset.rows for dataset in manifest.datasets),
+        bytes=manifest.bytes,
         delivered_at=now,
         expires_on=today + EXPIRES,
     )

@@ -7,9 +7,7 @@ metrics alone. All series of the declared rules and stores exist from the start.
 from __future__ import annotations
 
 import math
-import os
 import re
-import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +16,14 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from lifecycle.core.errors import Transient
 from lifecycle.observe.fold import NOWHERE, OFFBOARDING, OTHER, Plans
 from lifecycle.observe.follow import Follower
 from lifecycle.observe.series import Rules, Series
+from lifecycle.observe.textfile import Before, GoneOn, WithoutCreated, place
 
 _MOST_TENANTS: Final = 200
+_HALF_AN_HOUR: Final = 1800
 _ALIAS: Final = re.compile(r"t-[a-z2-7]{16}")
 
 
@@ -78,7 +75,9 @@ class Metrics:
 
     # ---- what the verifier sees ----
 
-    def set_looks(self, found: Iterable[Looked], at: datetime, *, failed: Collection[str] = ()) -> None:
+    def set_looks(
+        self, found: Iterable[Looked], at: datetime, *, failed: Collection[str] = (), unread: Collection[str] = ()
+    ) -> None:
         """Set what a whole look found: a rule and store that it does not name have nothing overdue.
 
         Several agreements may have a rule of the same name: records are added up, of ages and deadlines the worst
@@ -88,17 +87,20 @@ class Metrics:
             found: what was seen, in any order.
             at: when the look ended.
             failed: the stores that could not be read: counted, and what was last known of them stays.
+            unread: the same, of which `found` has what could be read and what was seen last.
         """
-        unread = {self._plans.store(store) for store in failed}
+        silent = {self._plans.store(store) for store in failed}
         seen = _worst((*self._pair(one.rule, one.store), one) for one in found)
         for rule, store in [*self._looked_pairs(), *seen]:
-            if store not in unread:
+            if store not in silent:
                 self._set_look(rule, store, seen.get((rule, store), Looked(rule, store)))
         for rule in {rule for rule, _ in self._looked_pairs()}:
             ceilings = [ceiling for (of_rule, _), ceiling in self._deadlines.items() if of_rule == rule]
             self.set_next_deadline(rule, min(ceilings, default=None))
-        for store in failed:
+        for store in (*failed, *unread):
             self.look_failed(store)
+        for store in self._series.stores() - silent - {self._plans.store(store) for store in unread}:
+            self._series.read.labels(store).set(at.timestamp())
         self.set_last_look(at)
 
     def _looked_pairs(self) -> Iterator[tuple[str, str]]:
@@ -163,6 +165,11 @@ class Metrics:
         """Set how often a rule's turn comes (None: it has none, like a contract's end), and how near a ceiling may."""
         self._series.interval.labels(self._label(rule)).set(math.nan if interval_seconds is None else interval_seconds)
         self._series.warning.labels(self._label(rule)).set(warning_seconds)
+
+    def set_pace(self, *, tick_seconds: float, look_seconds: float) -> None:
+        """Set after how many seconds without its end a tick, and a look, is late under this deployment's schedule."""
+        self._series.tick_limit.set(tick_seconds)
+        self._series.look_limit.set(look_seconds)
 
     def set_succeeded(self, rule: str, moment: datetime) -> None:
         """Note that a turn of the rule ended well, also one that found nothing due.
@@ -247,31 +254,41 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return all series in Prometheus' text format."""
-        return generate_latest(_WithoutCreated(self.registry))
+        return generate_latest(WithoutCreated(self.registry))
 
-    def write_textfile(self, path: Path) -> None:
+    def write_textfile(self, path: Path, before: Before = Before()) -> None:
         """Write all series for node_exporter's textfile collector: at once, readable by others.
+
+        `before`: what the run before has left there, read before this one began; its counters are gone on with.
 
         Raises:
             Transient: the file cannot be written; the old one is still there.
         """
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(self.render())
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise Transient(f"the metrics file could not be written ({type(error).__name__})") from None
+        place(path, generate_latest(GoneOn(WithoutCreated(self.registry), before)))
 
     def _pair(self, rule: str, store: str) -> tuple[str, str]:
         return self._label(rule), self._plans.store(store)
 
     def _label(self, rule: str) -> str:
         return rule if rule == OFFBOARDING else self._plans.rule(rule)
+
+
+def pace_of_service(*, tick_seconds: float, look_seconds: float, longest_run_seconds: float) -> dict[str, float]:
+    """Return after how long a service's tick and look are late, for `Metrics.set_pace`.
+
+    A tick lasts as long as its runs: the longest one, and as many ticks as half an hour holds, two at least. Of looks
+    four in a row may be missing.
+    """
+    return {
+        "tick_seconds": longest_run_seconds + max(2 * tick_seconds, _HALF_AN_HOUR),
+        "look_seconds": 4 * look_seconds,
+    }
+
+
+def pace_of_runs(*, interval_seconds: float, longest_run_seconds: float) -> dict[str, float]:
+    """Return the same where a timer calls: one of two runs may be missing, and the other one may last (I15)."""
+    late = 2 * interval_seconds + longest_run_seconds
+    return {"tick_seconds": late, "look_seconds": late}
 
 
 def warning_seconds(*, margin_days: int, interval_seconds: float, longest_run_seconds: float) -> float:
@@ -315,16 +332,3 @@ def _per_tenant(gauge: Gauge, moments: Mapping[str, datetime]) -> None:
     others = [moment for alias, moment in first if alias not in seen]
     if others:
         gauge.labels(OTHER).set(others[0].timestamp())
-
-
-class _WithoutCreated(Collector):
-    """A registry without the `_created` samples: they would show the machine's clock, not the deployment's."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, start times left out."""
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric

@@ -43,6 +43,8 @@ class Series:
         self.unattributed = gauge("unattributed_records", "Records of no known tenant at the last look.", _BOTH)
         self.unknown = gauge("unknown_outcomes", "Batches of unknown outcome at the last verification.", ("rule",))
         self.unresolved = gauge("unresolved_promises", "Tenants and rules that bind nothing, for want of something.")
+        self.read = gauge("store_last_read_timestamp_seconds", "End of the last look that read it, 0: none.", ("store",))
+        self.look_limit = gauge("look_stale_after_seconds", "A look that ended longer ago is late.")
         self.looked = gauge("last_look_timestamp_seconds", "End of the verifier's last look, 0: none.")
         self.look_failures = counter("look_failures", "Stores that a look could not read.", ("store",))
         self.unclassified = gauge("coverage_unclassified", "Tables and columns the inventory lacks.", ("store",))
@@ -66,6 +68,7 @@ class Series:
         # ---- the process ----
         self.leader = gauge("leader", "1: this process may delete.")
         self.ticked = gauge("last_tick_timestamp_seconds", "When the schedule was last looked at, 0: never.")
+        self.tick_limit = gauge("tick_stale_after_seconds", "A tick that ended longer ago is late.")
         self.spread = gauge("clock_spread_seconds", "Greatest difference between the clocks.")
         self.stopped = gauge("stopped", "1: the kill switch is on.")
         self.reload_failures = counter("reload_failures", "Reloads of the documents that were refused.")
@@ -81,6 +84,8 @@ class Series:
 
         self._pairs: set[tuple[str, str]] = set()
         self.refusals.labels(OTHER)
+        for unset in (self.tick_limit, self.look_limit):
+            unset.set(math.nan)
 
     def declare(self, rules: Rules) -> Names:
         """Make the series of these rules and stores, remove those of others, and return the names that are labels."""
@@ -94,7 +99,7 @@ class Series:
             for metric in (*self._counted(), *self._seen(), self.residue):
                 metric.labels(rule, store)
         for store in stores:
-            for each in (self.seconds, self.unclassified, self.look_failures):
+            for each in (self.seconds, self.unclassified, self.look_failures, self.read):
                 each.labels(store)
         self._pairs = pairs
         return Names({"rule": frozenset(rules), "store": frozenset(stores)})
@@ -110,6 +115,10 @@ class Series:
         self.horizon.clear()
         self.spread.set(0)
         self.unresolved.set(0)
+
+    def stores(self) -> set[str]:
+        """Return the labels of the declared stores."""
+        return {store for _, store in self._pairs}
 
     def _seen(self) -> tuple[Gauge, ...]:
         return self.overdue, self.oldest, self.undatable, self.unattributed
@@ -135,7 +144,7 @@ class Series:
             for unset in (self.deadline, self.warning, self.interval, self.mandate):
                 unset.remove(rule)
         for store in {store for _, store in self._pairs} - set(stores):
-            for of_store in (self.seconds, self.unclassified, self.look_failures):
+            for of_store in (self.seconds, self.unclassified, self.look_failures, self.read):
                 of_store.remove(store)
 
 

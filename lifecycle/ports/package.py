@@ -34,11 +34,15 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A finished package: its path, the `sha256:` hash of its manifest's bytes, and its datasets."""
+    """A finished package: its path, the `sha256:` hash of its manifest's bytes, its datasets, its size.
+
+    `bytes`: of all data files, before compression.
+    """
 
     path: Path
     hash: str
     datasets: tuple[Packed, ...]
+    bytes: int = 0
 
 
 class PackageWriter(Protocol):

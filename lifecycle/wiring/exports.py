@@ -39,7 +39,7 @@ class _Writer:
             expires_on=local_date(created_at, self.zone) + EXPIRES,
         )
         packed = tuple(Packed(one.dataset, one.store, one.rows, one.digest) for one in written.datasets)
-        return Manifest(path, written.hash(), packed)
+        return Manifest(path, written.hash(), packed, written.size())
 
     def _dataset(self, one: ExportDataset) -> exports.ExportDataset:
         category = self.inventory.dataset(one.dataset).category

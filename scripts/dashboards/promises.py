@@ -58,12 +58,11 @@ _NOW: Final = (
     ),
     Panel(
         "stat",
-        "Since the last look",
-        "Age of the verifier's numbers on this page.",
-        (Query(since("last_look", "job"), "{{job}}"),),
-        unit="s",
+        "Age of these numbers",
+        "The verifier's last look, as a part of what its age may be by the settings. From 1 on they are too old.",
+        (Query(f"({since('last_look', 'job')}) / {worst('look_stale_after_seconds', 'job')}", "{{job}}"),),
         width=4,
-        steps=bad_above(3600),
+        steps=bad_above(1),
     ),
 )
 

@@ -32,12 +32,11 @@ _SERVICE: Final = (
     ),
     Panel(
         "stat",
-        "Since the last tick",
-        "Grows while a long run lasts.",
-        (Query(since("last_tick", "job"), "{{job}}"),),
-        unit="s",
+        "Last tick, of what it may take",
+        "1: later than the longest run takes by the settings. Grows while a long run lasts.",
+        (Query(f"({since('last_tick', 'job')}) / {worst('tick_stale_after_seconds', 'job')}", "{{job}}"),),
         width=4,
-        steps=bad_above(23_400),
+        steps=bad_above(1),
     ),
     Panel(
         "stat",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from lifecycle.observe import Looked, Metrics, warning_seconds
+from lifecycle.observe import Looked, Metrics, pace_of_service, warning_seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +22,7 @@ def replica(now: datetime, *, leader: bool) -> Metrics:
     made = Metrics(CollectorRegistry(), rules=RULES, version="0.1.0")
     made.set_leader(leader=leader)
     warning = warning_seconds(margin_days=3, interval_seconds=24 * HOURS, longest_run_seconds=6 * HOURS)
+    made.set_pace(**pace_of_service(tick_seconds=30, look_seconds=900, longest_run_seconds=6 * HOURS))
     for rule in RULES:
         made.set_schedule(rule, interval_seconds=24 * HOURS, warning_seconds=warning)
         made.set_succeeded(rule, now - timedelta(hours=9))
