@@ -68,9 +68,7 @@ def _duties(acting: Deployment, eyes: Deployment, report: Report) -> Duties:
     schedule = acting.schedule.settings
     shortest = min(one.every.seconds for one in schedule.in_use().values())
     report.metrics.set_pace(**pace_of_runs(interval_seconds=shortest, longest_run_seconds=schedule.longest_run.seconds))
-    return Duties(
-        acting, eyes, settings, report, drift=DriftGuard(acting), moved=lambda: None, current=lambda: True
-    )
+    return Duties(acting, eyes, settings, report, drift=DriftGuard(acting), moved=lambda: None, current=lambda: True)
 
 
 def _tell(duties: Duties, eyes: Deployment, file: Path, before: Before) -> None:

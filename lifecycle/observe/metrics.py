@@ -20,7 +20,7 @@ from prometheus_client.exposition import generate_latest
 from lifecycle.observe.fold import NOWHERE, OFFBOARDING, OTHER, Plans
 from lifecycle.observe.follow import Follower
 from lifecycle.observe.series import Rules, Series
-from lifecycle.observe.textfile import Before, GoneOn, WithoutCreated, place
+from lifecycle.observe.textfile import NOTHING_BEFORE, Before, GoneOn, WithoutCreated, place
 
 _MOST_TENANTS: Final = 200
 _HALF_AN_HOUR: Final = 1800
@@ -256,7 +256,7 @@ class Metrics:
         """Return all series in Prometheus' text format."""
         return generate_latest(WithoutCreated(self.registry))
 
-    def write_textfile(self, path: Path, before: Before = Before()) -> None:
+    def write_textfile(self, path: Path, before: Before = NOTHING_BEFORE) -> None:
         """Write all series for node_exporter's textfile collector: at once, readable by others.
 
         `before`: what the run before has left there, read before this one began; its counters are gone on with.

@@ -43,7 +43,7 @@ class Series:
         self.unattributed = gauge("unattributed_records", "Records of no known tenant at the last look.", _BOTH)
         self.unknown = gauge("unknown_outcomes", "Batches of unknown outcome at the last verification.", ("rule",))
         self.unresolved = gauge("unresolved_promises", "Tenants and rules that bind nothing, for want of something.")
-        self.read = gauge("store_last_read_timestamp_seconds", "End of the last look that read it, 0: none.", ("store",))
+        self.read = gauge("store_last_read_timestamp_seconds", "End of the last look that read it.", ("store",))
         self.look_limit = gauge("look_stale_after_seconds", "A look that ended longer ago is late.")
         self.looked = gauge("last_look_timestamp_seconds", "End of the verifier's last look, 0: none.")
         self.look_failures = counter("look_failures", "Stores that a look could not read.", ("store",))

@@ -1,4 +1,4 @@
-"""Metrics of a process that ends: a file for node_exporter's textfile collector, in which counters go on over the runs."""
+"""Metrics of a process that ends: a file for node_exporter's textfile collector; counters go on over the runs."""
 
 from __future__ import annotations
 
@@ -77,6 +77,9 @@ class Before:
         if kind in _COUNTED:
             return float(sample.value) + earlier
         return max(float(sample.value), earlier) if name in _PAST else float(sample.value)
+
+
+NOTHING_BEFORE: Final = Before()
 
 
 class GoneOn(Collector):

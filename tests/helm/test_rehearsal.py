@@ -161,6 +161,22 @@ def test_a_scheduled_run_takes_its_turn_and_ends(helm, secrets):
             assert "turns" in json.loads(place.run(pod, pod.spec["containers"][0]))
 
 
+def test_a_scheduled_run_leaves_its_metrics_on_the_claim_that_a_collector_reads(helm, secrets):
+    """Mode cronjob with a claim: lifecycle.prom is there after the run, readable by others, and nothing else is."""
+    values = DOCUMENTS | {"mode": "cronjob", "cronjob.metrics.existingClaim": "collected"}
+    release = helm.template(changed(SQLITE, values))
+    with node(release, secrets) as place:
+        on_sqlite(place.root / "application", place.user, secrets)
+        pod = place.pod(release.pods[0])
+        place.run(pod, pod.spec["initContainers"][0])
+        place.run(pod, pod.spec["containers"][0], "store", "prepare", "--run")
+        place.run(pod, pod.spec["containers"][0])
+        (left,) = pod.places["/var/lib/lifecycle/metrics"].iterdir()
+        assert left.name == "lifecycle.prom"
+        assert stat.S_IMODE(left.stat().st_mode) == 0o644
+        assert "lifecycle_leader 1.0" in left.read_text()
+
+
 @pytest.mark.parametrize(
     ("mode", "owner", "us", "accepted"),
     [

@@ -81,7 +81,7 @@ def test_nothing_but_volumes_can_be_written(rendered):
         for container in containers(pod["spec"]):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
-            assert writable <= {"/tmp", "/var/lib/lifecycle/checkpoint", "/var/lib/lifecycle/state"}
+            assert writable <= {"/tmp", *(f"/var/lib/lifecycle/{name}" for name in ("checkpoint", "state", "metrics"))}
             assert container["resources"]["limits"]["memory"]
         for volume in pod["spec"]["volumes"]:
             assert set(volume) - {"name"} <= OURS

@@ -136,6 +136,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     "cronjob-sqlite": changed(SQLITE, {"mode": "cronjob", "cronjob.suspend": True}),
     "cronjob-everything": changed(
         EVERYTHING,
-        {"mode": "cronjob", "replicas": 1, "serviceMonitor.enabled": False, "prometheusRule.enabled": False},
+        {"mode": "cronjob", "replicas": 1, "serviceMonitor.enabled": False}
+        | {"cronjob.metrics.existingClaim": "collected"},
     ),
 }

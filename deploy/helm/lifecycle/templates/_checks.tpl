@@ -33,13 +33,17 @@
 {{- if $daemon -}}
 {{- if and $sqlite (ne (int $v.replicas) 1) -}}{{- $p = append $p "replicas: a SQLite state serves one replica; more need state.kind postgresql" -}}{{- end -}}
 {{- if and (gt (int $v.replicas) 1) (ne $v.checkpoint.accessMode "ReadWriteMany") -}}{{- $p = append $p "checkpoint.accessMode: several replicas need a volume of ReadWriteMany" -}}{{- end -}}
+{{- if $v.cronjob.metrics.existingClaim -}}{{- $p = append $p "cronjob.metrics.existingClaim: belongs to mode cronjob; the daemon has /metrics" -}}{{- end -}}
 {{- if and (eq $v.daemon.strategy "RollingUpdate") $sqlite -}}{{- $p = append $p "daemon.strategy: a SQLite state allows Recreate only" -}}{{- end -}}
 {{- if and (eq $v.daemon.strategy "RollingUpdate") (not $sqlite) (ne $v.checkpoint.accessMode "ReadWriteMany") -}}{{- $p = append $p "daemon.strategy: RollingUpdate needs a checkpoint volume of ReadWriteMany" -}}{{- end -}}
 {{- if le (int $v.daemon.terminationGracePeriodSeconds) (int $v.daemon.stopWithinSeconds) -}}{{- $p = append $p "daemon.terminationGracePeriodSeconds: must be more than daemon.stopWithinSeconds" -}}{{- end -}}
 {{- else -}}
 {{- if ne (int $v.replicas) 1 -}}{{- $p = append $p "replicas: mode cronjob runs one at a time" -}}{{- end -}}
-{{- if $v.serviceMonitor.enabled -}}{{- $p = append $p "serviceMonitor.enabled: mode cronjob has no metrics to scrape" -}}{{- end -}}
-{{- if $v.prometheusRule.enabled -}}{{- $p = append $p "prometheusRule.enabled: the alerts need the daemon's metrics; mode cronjob has none" -}}{{- end -}}
+{{- if $v.serviceMonitor.enabled -}}{{- $p = append $p "serviceMonitor.enabled: mode cronjob has nothing to scrape; a textfile collector reads cronjob.metrics.existingClaim" -}}{{- end -}}
+{{- if and $v.prometheusRule.enabled (not $v.cronjob.metrics.existingClaim) -}}{{- $p = append $p "prometheusRule.enabled: the alerts need metrics; name cronjob.metrics.existingClaim, and let a collector read it" -}}{{- end -}}
+{{- with $v.cronjob.metrics.existingClaim -}}
+{{- if or (eq . (include "lifecycle.checkpointClaim" $)) (and $sqlite (eq . (include "lifecycle.stateClaim" $))) -}}{{- $p = append $p "cronjob.metrics.existingClaim: a collector must not reach the state or its checkpoint; name another volume" -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and $sqlite (eq (include "lifecycle.stateClaim" .) (include "lifecycle.checkpointClaim" .)) -}}{{- $p = append $p "state.sqlite.existingClaim: the state and its checkpoint need two volumes" -}}{{- end -}}
 {{- if $v.networkPolicy.enabled -}}

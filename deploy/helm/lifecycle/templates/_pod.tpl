@@ -51,6 +51,9 @@ env:
 {{- if eq .Values.state.kind "sqlite" }}
 - {name: state, mountPath: /var/lib/lifecycle/state}
 {{- end }}
+{{- if and (eq .Values.mode "cronjob") .Values.cronjob.metrics.existingClaim }}
+- {name: metrics, mountPath: /var/lib/lifecycle/metrics}
+{{- end }}
 - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
@@ -124,6 +127,10 @@ volumes:
   {{- if eq .Values.state.kind "sqlite" }}
   - name: state
     persistentVolumeClaim: {claimName: {{ include "lifecycle.stateClaim" . }}}
+  {{- end }}
+  {{- if and (eq .Values.mode "cronjob") .Values.cronjob.metrics.existingClaim }}
+  - name: metrics
+    persistentVolumeClaim: {claimName: {{ .Values.cronjob.metrics.existingClaim }}}
   {{- end }}
   - {{- include "lifecycle.tmpVolume" . | nindent 4 }}
 {{- end -}}

@@ -30,6 +30,9 @@ PT{{ if $minutes }}{{ $minutes }}M{{ end }}{{ if $seconds }}{{ $seconds }}S{{ en
 {{- $_ := set $own "http" (dict "bind" (printf "%s:%d" $host (int .Values.http.port))) -}}
 {{- $_ := set $own "daemon" (dict "stop_within" (include "lifecycle.span" .Values.daemon.stopWithinSeconds)) -}}
 {{- end -}}
+{{- if and (eq .Values.mode "cronjob") .Values.cronjob.metrics.existingClaim -}}
+{{- $_ := set $own "metrics" (dict "textfile" "/var/lib/lifecycle/metrics/lifecycle.prom") -}}
+{{- end -}}
 {{- /* A sign of life is each pod's own: on a shared volume a standby would speak for a dead leader. */ -}}
 {{- $dead := merge (dict "file" "/tmp/alive") (default dict .Values.settings.dead_man) -}}
 {{- $_ := set $own "dead_man" $dead -}}
