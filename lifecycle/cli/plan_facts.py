@@ -22,6 +22,7 @@ from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import read_job
 from lifecycle.flow.scopes import tenants
 from lifecycle.flow.verify import job_of
+from lifecycle.flow.waiting import nothing_left
 from lifecycle.ports.store import Found
 
 SHOWN_KEYS = 100
@@ -32,7 +33,10 @@ Trouble = tuple[str, LifecycleError]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One plan. `state`: planned, expired, running, done, partial, refused or stopped."""
+    """One plan. `state`: planned, expired, running, done, partial, refused or stopped.
+
+    `nothing_left`: of a tenant whose deletion is done already, and finds nothing more.
+    """
 
     plan: Plan
     hash: str
@@ -42,6 +46,7 @@ class Facts:
     state: str
     done: int
     periods: Mapping[str, str]
+    nothing_left: bool = False
 
 
 def of_tenant(deployment: Deployment, tenant: str, author: str) -> Facts:
@@ -97,6 +102,7 @@ def of(deployment: Deployment, plan: Plan, plan_hash: str) -> Facts:
         state=state,
         done=job.done,
         periods=_periods(deployment, plan),
+        nothing_left=state == "planned" and nothing_left(deployment, plan),
     )
 
 

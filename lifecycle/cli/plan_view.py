@@ -113,6 +113,9 @@ def _next(fact: Facts) -> Iterator[str]:
         if fact.mandate:
             yield f"A mandate covers it: lifecycle apply {digits}, or the next `lifecycle run`."
             return
+        if fact.nothing_left and not fact.signed:
+            yield "This tenant's deletion is done, and nothing more was found: nothing is to be signed or carried out."
+            return
         missing = fact.needed - len(fact.signed)
         if missing > 0:
             call = f"lifecycle approve {digits} --by OPERATOR --key FILE"

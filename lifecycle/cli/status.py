@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from lifecycle.flow.offboard import Offboarding
     from lifecycle.flow.pending import Marker
     from lifecycle.flow.reporting import Status
-    from lifecycle.flow.slots import RuleState, Trouble
+    from lifecycle.flow.slots import Trouble
+    from lifecycle.flow.waiting import Waiting
 
+TURNS = ("rule", "last turn", "result", "last success", "missed", "trouble", "next turn")
+UNSIGNED = ("plan", "of", "rows", "signed", "made", "expires")
 GONE = frozenset({"deleted", "remainder", "closed"})
 
 
@@ -69,9 +72,11 @@ def _answer(found: Status, late: list[str]) -> tuple[str, str, Style]:
 def _deadlines(page: Page, found: Status, today: date) -> None:
     if found.scanned is not None:
         page.line("Rules", "head").table(scan.HEADERS, scan.rows(found.scanned), empty="no rule binds a dataset today")
-    turns = [_turn(name, state) for name, state in found.turns.items() if state.succeeded_at or state.result != "idle"]
-    if turns:
-        page.line("Turns", "head").table(("rule", "last turn", "result", "last success", "missed", "trouble"), turns)
+    if turns := [_turn(name, found) for name in sorted({*found.following, *_told(found)})]:
+        page.line("Turns", "head").table(TURNS, turns)
+    if unsigned := [_unsigned(one, found.at) for one in found.unsigned]:
+        page.line("Waiting for a signature", "head").table(UNSIGNED, unsigned)
+        page.line("To read one: lifecycle plan show PLAN. To sign: lifecycle approve PLAN --by OPERATOR --key FILE")
     open_ = [ending for ending in found.ending if ending.tenant.state != "closed"]
     if open_:
         headers = ("tenant", "state", "window to", "deleted from", "gone before")
@@ -84,12 +89,31 @@ def _deadlines(page: Page, found: Status, today: date) -> None:
         page.line("Mandates", "head").table(columns, granted)
 
 
-def _turn(name: tuple[str, str], state: RuleState) -> tuple[object, ...]:
+def _told(found: Status) -> Iterator[tuple[str, str]]:
+    """Yield the rules whose last turn is worth telling: not those that bound nobody."""
+    yield from (name for name, state in found.turns.items() if state.succeeded_at or state.result != "idle")
+
+
+def _unsigned(one: Waiting, now: datetime) -> tuple[object, ...]:
+    plan = one.plan
+    subject = f"{plan.agreement}/{plan.rule}" if plan.rule else f"offboarding of {plan.tenant}"
+    made = f"{words.ago(now - plan.created_at)} ago by {plan.author}"
+    signed = f"{len(one.signed)} of {one.needed}" + (f": {', '.join(one.signed)}" if one.signed else "")
+    return words.short(one.hash), subject, plan.expected(), signed, made, f"in {words.ago(plan.start_by - now)}"
+
+
+def _turn(name: tuple[str, str], found: Status) -> tuple[object, ...]:
+    at = found.following.get(name)
+    following = None if at is None else "now" if at <= found.at else words.moment(at)
+    state = found.turns.get(name)
+    if state is None:
+        return "/".join(name), None, "no turn yet", None, 0, None, following
     trouble = state.trouble
     shown = f"{trouble.guard}, {trouble.failures} in a row" if trouble else None
     result = "under way" if state.state == "begun" else state.result
     success = words.moment(state.succeeded_at) if state.succeeded_at else None
-    return "/".join(name), words.moment(state.ended_at or state.begun_at), result, success, state.missed, shown
+    ended = words.moment(state.ended_at or state.begun_at)
+    return "/".join(name), ended, result, success, state.missed, shown, following
 
 
 def _ending(ending: Offboarding) -> tuple[object, ...]:
@@ -110,10 +134,13 @@ def _remarks(found: Status, today: date) -> Iterator[str]:
             yield f"mandate {mandate.id} ends on {mandate.expires_on}; `lifecycle mandate renew {mandate.id}`"
     if found.scanned is not None:
         yield from (f"not looked at: {trouble}" for trouble in found.scanned.unresolved)
+        proposed = {(one.plan.agreement, one.plan.rule): words.short(one.hash) for one in reversed(found.unsigned)}
         covered = {(m.agreement, m.rule) for m in found.mandates if m.live(today)}
         bound = {(f.obligation.agreement, f.obligation.rule) for f in found.scanned.findings}
         for agreement, rule in sorted(bound - covered):
-            yield f"{agreement}/{rule} only observes: no mandate; `lifecycle plan {rule}`, then approve it"
+            digits = proposed.get((agreement, rule))
+            what = f"approve plan {digits} with --mandate" if digits else f"`lifecycle plan {rule}`, then approve it"
+            yield f"{agreement}/{rule} only observes: no mandate; {what}"
 
 
 def _turns(found: Status) -> Iterator[str]:
@@ -124,7 +151,9 @@ def _turns(found: Status) -> Iterator[str]:
     for due in found.missed:
         yield f"{due.agreement}/{due.rule} has missed {words.count(due.missed, 'turn')}: does the service run?"
     for one in found.waiting:
-        if one.marker.message:
+        if one.marker.message is None:
+            yield f"plan {words.short(one.plan_hash)} is approved and not carried out: the service's next tick does it"
+        else:
             yield f"plan {words.short(one.plan_hash)} waits ({one.marker.guard}): {_why(one.marker)}"
 
 
@@ -182,5 +211,24 @@ def _document(found: Status, answer: str, late: list[str]) -> dict[str, Any]:
             "unanswered": sorted({one.store for one in found.looked.unanswered}),
         },
         "missed": [{"agreement": due.agreement, "rule": due.rule, "turns": due.missed} for due in found.missed],
+        "next_turns": [
+            {"agreement": agreement, "rule": rule, "at": at.isoformat()}
+            for (agreement, rule), at in found.following.items()
+        ],
+        "unsigned": [
+            {
+                "plan": one.hash,
+                "agreement": one.plan.agreement,
+                "rule": one.plan.rule,
+                "tenant": one.plan.tenant,
+                "rows": one.plan.expected(),
+                "signed": list(one.signed),
+                "needed": one.needed,
+                "author": one.plan.author,
+                "created_at": one.plan.created_at.isoformat(),
+                "start_by": one.plan.start_by.isoformat(),
+            }
+            for one in found.unsigned
+        ],
         "waiting": [{"plan": one.plan_hash, **one.marker.model_dump(mode="json")} for one in found.waiting],
     }  # fmt: skip

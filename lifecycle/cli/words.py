@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 UNITS = (("Y", "year"), ("M", "month"), ("W", "week"), ("D", "day"))
 LABELS = {
@@ -30,6 +30,14 @@ def _period(text: str) -> str:
 def moment(value: datetime) -> str:
     """Return an instant, to the minute, in UTC."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def ago(span: timedelta) -> str:
+    """Return a length of time as somebody would say it: `12 min`, `5 h`, `3 days`."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
 
 
 def short(plan_hash: str) -> str:

@@ -251,7 +251,8 @@ def against_high_water(
         "clock-ahead",
         allowed=False,
         reason=f"the clock is {ahead.total_seconds() / 3600:.0f} h ahead of the latest time on record",
-        advice="After a long outage: configure a second clock, or let an operator sign for the jump.",
+        advice="After a long outage: configure a second clock, or let an operator sign for the present time: "
+        "`lifecycle resume --accept-clock --by OPERATOR --key FILE`.",
     )
 
 
@@ -276,7 +277,7 @@ def wall_against_monotonic(wall_seconds: float, monotonic_seconds: float) -> Dec
             allowed=False,
             reason=f"the clock moved by {drift:.0f} s against the time that has passed",
             advice="Someone set the clock. Correct it; if it is right now, let an operator sign: "
-            "`lifecycle resume --accept-clock`.",
+            "`lifecycle resume --accept-clock --by OPERATOR --key FILE`.",
         )
     return Decision("clock-drift", allowed=True, reason="wall and monotonic time agree")
 

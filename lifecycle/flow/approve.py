@@ -60,11 +60,16 @@ def approve(
     plan = read_plan(deployment, plan_hash)
     now = deployment.clock.now()
     known = deployment.operator(operator, now.date())
+    if read_job(deployment, job_of(plan_hash)).outcome is not None:
+        # First: whoever signed it already needs to hear that it is done, not that nothing more is needed.
+        raise Refused(
+            "the plan has been carried out",
+            guard="plan-done",
+            advice="Nothing is left to sign; `lifecycle plan show HASH` says how it ended. Plan again for what is due since.",
+        )
     _check_signer(deployment, plan, plan_hash, known.public_key, operator, key)
     if now > plan.start_by:
         raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
-    if read_job(deployment, job_of(plan_hash)).outcome is not None:
-        raise Refused("the plan has been carried out", guard="plan-done", advice="Plan again for what is due since.")
     if grant_mandate and plan.kind != "rule":
         raise Refused("only a rule's plans run by mandate", guard="mandate-kind", advice="Approve without --mandate.")
     if grant_mandate and any(step.parked for step in plan.steps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
@@ -22,18 +23,21 @@ from lifecycle.flow.pending import Pending
 from lifecycle.flow.scan import Scanned, scan
 from lifecycle.flow.scopes import tenants
 from lifecycle.flow.slots import Due, RuleState
+from lifecycle.flow.waiting import Waiting, waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One screen of facts. `stopped` and `scan_refused` are reasons in words, or None.
+    """One screen of facts, as they were `at` that moment. `stopped` and `scan_refused` are reasons in words, or None.
 
     `looked`: what the separate verifier sees now, rows of ended contracts included (I24, I33).
     `turns`: where each (agreement, rule) stands in its schedule; `missed`: slots that passed since without a turn;
-    `waiting`: plans that are authorised and not finished.
+    `waiting`: plans that are authorised and not finished; `unsigned`: plans that wait for a signature;
+    `following`: when each rule that binds somebody today has its next turn.
     """
 
     deployment: str
+    at: datetime
     stopped: str | None
     scanned: Scanned | None
     scan_refused: str | None
@@ -49,6 +53,8 @@ class Status:
     looked: Look
     missed: tuple[Due, ...]
     waiting: tuple[Pending, ...]
+    unsigned: tuple[Waiting, ...]
+    following: Mapping[tuple[str, str], datetime]
 
 
 def status(deployment: Deployment) -> Status:
@@ -66,6 +72,7 @@ def status(deployment: Deployment) -> Status:
     register = tenants(deployment)
     return Status(
         deployment=deployment.id,
+        at=deployment.clock.now(),
         stopped=stopped,
         scanned=scanned,
         scan_refused=scan_refused,
@@ -81,7 +88,18 @@ def status(deployment: Deployment) -> Status:
         looked=look(deployment, last_look.recall(deployment)),
         missed=tuple(_missed(deployment)),
         waiting=tuple(pending.pending(deployment)),
+        unsigned=tuple(waiting(deployment)),
+        following=_following(deployment, scanned),
     )
+
+
+def _following(deployment: Deployment, scanned: Scanned | None) -> dict[tuple[str, str], datetime]:
+    """Return the next turn of each rule that binds a dataset today, or that has had a turn worth telling."""
+    now = deployment.clock.now()
+    bound = {(one.obligation.agreement, one.obligation.rule) for one in scanned.findings} if scanned else set()
+    told = {name for name, state in slots.every(deployment).items() if state.succeeded_at or state.result != "idle"}
+    wanted = (bound | told) & set(slots.declared(deployment))
+    return {pair: slots.next_turn(deployment, *pair, now) for pair in sorted(wanted)}
 
 
 def _mandates(deployment: Deployment) -> Iterator[Mandate]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.core.guard import PastRun
-from lifecycle.core.schedule import missed, slot_at, slot_start
+from lifecycle.core.schedule import missed, next_start, slot_at, slot_start
 from lifecycle.core.value import Digest, Line, Text, Value
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
@@ -143,6 +143,16 @@ def _due(
     if asked or (not waits(retry, now) and (state.state == "begun" or retry is not None)):
         return Due(agreement, rule, state.slot, number, missed=0, again=True)
     return None
+
+
+def next_turn(deployment: Deployment, agreement: str, rule: str, now: datetime) -> datetime:
+    """Return when the rule's turn comes next: now where it has come, the next try after a failure, or its next slot."""
+    state = read(deployment, agreement, rule)
+    if _due(deployment, (agreement, rule), state, now) is not None:
+        return now
+    following = next_start(deployment.schedule.class_of(rule), now)
+    retry = state.trouble.retry_at if state is not None and state.trouble is not None else None
+    return min(retry, following) if retry is not None and waits(retry, now) else following
 
 
 def claim(deployment: Deployment, turn: Due, epoch: int, now: datetime) -> bool:
