@@ -56,7 +56,7 @@ class Refused(LifecycleError):
     """A guard said no; nothing was changed by the refused step."""
 
     exit_code = 4
-    default_advice = "Read which guard refused and remove its cause; a guard is never switched off."
+    default_advice = "docs/runbooks/GuardRefused.md says what to do about each guard; none is ever switched off."
 
     def __init__(self, message: str, *, guard: str, advice: str | None = None) -> None:
         """Name the guard: an identifier that status, log and metric share."""
