@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from lifecycle.cli.session import Session, pass_session, verbs
 if TYPE_CHECKING:
     from lifecycle.flow.certify import Certificate
     from lifecycle.flow.deployment import Deployment
+    from lifecycle.flow.provisional import Open
 
 
 @verbs("certificate", example="certificate issue 1a2b3c4d\ncertificate bundle 2026-000001 -o acme.bundle")
@@ -40,11 +42,13 @@ def list_(session: Session) -> None:
 def show(session: Session, number: str) -> None:
     """Show what a certificate states; its own signature is checked first."""
     from lifecycle.flow.certify import find
+    from lifecycle.flow.provisional import left_open
 
     with session.open(stores=False) as deployment:
         certificate = find(deployment, number)
         statement = _statement(deployment, certificate)
-    session.show({**_document(certificate), "statement": statement}, _page(certificate, statement))
+        reasons = left_open(deployment, certificate, statement)
+    session.show(_whole(certificate, statement, reasons), _page(certificate, statement, reasons))
 
 
 @command.verb("issue", example="certificate issue 1a2b3c4d")
@@ -55,12 +59,14 @@ def issue(session: Session, plan_hash: str) -> None:
     from lifecycle.flow import certify
     from lifecycle.flow.cycle import settle
     from lifecycle.flow.plans import find_hash
+    from lifecycle.flow.provisional import left_open
 
     with session.open() as deployment:
         certificate = certify.issue(deployment, find_hash(deployment, plan_hash))
         settle(deployment)
         statement = _statement(deployment, certificate)
-    session.show({**_document(certificate), "statement": statement}, _page(certificate, statement))
+        reasons = left_open(deployment, certificate, statement)
+    session.show(_whole(certificate, statement, reasons), _page(certificate, statement, reasons))
 
 
 @command.verb("bundle", example="certificate bundle 2026-000001 -o acme.bundle")
@@ -92,8 +98,14 @@ def _document(certificate: Certificate) -> dict[str, Any]:
     return certificate.model_dump(mode="json", exclude={"envelope"})
 
 
-def _page(certificate: Certificate, statement: dict[str, Any]) -> Page:
+def _whole(certificate: Certificate, statement: dict[str, Any], reasons: Sequence[Open]) -> dict[str, Any]:
+    open_ = [{"what": one.what, "then": one.then} for one in reasons]
+    return {**_document(certificate), "provisional_because": open_, "statement": statement}
+
+
+def _page(certificate: Certificate, statement: dict[str, Any], reasons: Sequence[Open]) -> Page:
     page = Page().line(f"{certificate.title} {certificate.number} ({certificate.completeness})", "head")
+    page.lines((f"provisional: {one.what}; {one.then}" for one in reasons), "warn")
     agreement, period = statement["agreement"], statement["period"]
     page.pairs(
         [

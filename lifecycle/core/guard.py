@@ -263,6 +263,10 @@ class Anchor:
     wall: datetime
     monotonic: float
 
+    def drift(self, later: Anchor) -> float:
+        """Return by how many seconds the wall clock was moved against the time that has passed until then."""
+        return abs((_utc(later.wall) - _utc(self.wall)).total_seconds() - (later.monotonic - self.monotonic))
+
     def held(self, wall: datetime, monotonic: float) -> Decision:
         """Decide whether both have passed alike since (I13)."""
         return wall_against_monotonic((_utc(wall) - _utc(self.wall)).total_seconds(), monotonic - self.monotonic)

@@ -65,7 +65,7 @@ def approve(
         raise Refused(
             "the plan has been carried out",
             guard="plan-done",
-            advice="Nothing is left to sign; `lifecycle plan show HASH` says how it ended. Plan again for what is due since.",
+            advice="Nothing is left to sign: `lifecycle plan show HASH`. Plan again for what is due since.",
         )
     _check_signer(deployment, plan, plan_hash, known.public_key, operator, key)
     if now > plan.start_by:

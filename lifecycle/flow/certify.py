@@ -38,6 +38,8 @@ LIMITS = (
     "Free pages, write-ahead logs and dead row versions of a database are overwritten by its own maintenance.",
     "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
 )
+UNCOVERED = "Rows of this tenant that the plan does not cover are still there"
+"""How the limit begins that names datasets outside the plan."""
 _MOST_NAMES = 400
 FRESH = timedelta(days=1)
 """How old the last verification may be when a certificate rests on it; an older one is repeated first."""
@@ -335,7 +337,7 @@ def _limits(deployment: Deployment, plan: Plan, uncovered: Sequence[str]) -> Ite
     if uncovered:
         names = ", ".join(uncovered)
         shown = names if len(names) <= _MOST_NAMES else f"{len(uncovered)} datasets of the inventory"
-        yield f"Rows of this tenant that the plan does not cover are still there: {shown}."
+        yield f"{UNCOVERED}: {shown}."
     apart = [dataset.id for dataset in deployment.policy.inventory.datasets if dataset.tenant.by == "none"]
     if plan.tenant and apart:
         names = ", ".join(apart)

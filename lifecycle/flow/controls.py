@@ -15,6 +15,11 @@ from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.journal import record, write
 from lifecycle.ports.store import Store
 
+ANCHOR_SECONDS = 3600.0
+"""How often the watch over the clock may begin anew while nothing is wrong."""
+_SMALL_STEP = 0.5
+"""Seconds below which a second clock is not asked."""
+
 
 def refuse_if_stopped(deployment: Deployment) -> None:
     """Raise Refused while the kill switch is on: by file, by our register, or because it cannot be read (I28)."""
@@ -128,12 +133,14 @@ class DriftGuard:
     """Watches a process' wall clock for as long as the process lives (I13).
 
     Once the clock was set nothing may run, until a second clock agrees with it or an operator has signed for it.
-    A reload hands in another deployment; the watch goes on.
+    Steps too small to be refused are forgotten, once an hour at most, where a second clock agrees with the present:
+    they would add up over months. With one clock they do. A reload hands in another deployment; the watch goes on.
     """
 
     def __init__(self, deployment: Deployment) -> None:
         """Begin to watch."""
         self._since = anchor(deployment)
+        self._asked = self._since.monotonic
         self._signed = deployment.state.get("setting", "clock-accepted")
         self._refused = False
 
@@ -149,11 +156,21 @@ class DriftGuard:
                 log_refusal(deployment, refusal)
                 raise
             self._since = present
+        else:
+            self._forget_small_steps(deployment, present)
         # A signature from before the clock was set says nothing about what it was set to.
         self._signed = signed
         if self._refused:
             self._refused = False
             _forget_refusal(deployment)
+
+    def _forget_small_steps(self, deployment: Deployment, present: Anchor) -> None:
+        """Begin to watch anew from a present that a clock which does not follow this host's confirms."""
+        if present.monotonic - self._asked < ANCHOR_SECONDS or self._since.drift(present) < _SMALL_STEP:
+            return
+        self._asked = present.monotonic
+        if _confirmed(deployment, present.wall):
+            self._since = present
 
 
 def _confirmed(deployment: Deployment, wall: datetime) -> bool:

@@ -24,6 +24,12 @@ from lifecycle.evidence.errors import EvidenceError
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.ports.state import Transaction
 
+_TAIL = (
+    "Change nothing yet. After a restore of our own state: the backup is older than the checkpoint; restore one that "
+    "holds {size} entries or more, or the database's own copy up to its end. What is left when there is none stands in "
+    "docs/operations/restore.md. If nobody restored it, somebody cut the log: keep state and checkpoint, find out who."
+)
+
 
 def write(deployment: Deployment, tx: Transaction, event: Event) -> int:
     """Append an event within a transaction and return its index; durable once the transaction ends.
@@ -100,7 +106,7 @@ def check_history(deployment: Deployment, note: str) -> Checkpoint:
     size = deployment.state.size()
     if size < known.size:
         msg = f"the log has {size} entries, its checkpoint outside the database {known.size}: the tail is missing"
-        raise Corrupt(msg)
+        raise Corrupt(msg, advice=_TAIL.format(size=known.size))
     proof = merkle.consistency_proof(known.size, size, deployment.state.node)
     root = deployment.state.root(size)
     if not merkle.verify_consistency(known.size, known.root, size, root, proof):

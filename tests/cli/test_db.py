@@ -78,7 +78,10 @@ def test_I22_an_older_state_is_refused_whoever_hid_the_checkpoint(cli: Cli) -> N
     lose_state(cli)
     cli("db", "restore", str(cli.folder / "old"))
     for line in (("db", "check"), ("status",), ("run",)):
-        assert "the tail is missing" in cli(*line, code=1).err
+        said = cli(*line, code=1).err
+        assert "the tail is missing" in said
+        assert "restore one that holds" in said
+        assert "docs/operations/restore.md" in said
     shutil.copyfile(cli.folder / "old-checkpoint", cli.folder / "checkpoint")
     assert "the tail is missing" in cli("db", "check", code=1).err
 

@@ -274,6 +274,13 @@ def test_I13_a_host_without_its_clock_never_runs() -> None:
     assert against_high_water(EARLIEST, None).allowed
 
 
+@pytest.mark.parametrize(("wall", "passed", "drift"), [(0, 0, 0), (100, 96, 4), (96, 100, 4), (-10, 5, 15)])
+def test_drift_is_what_the_wall_clock_was_moved_by(wall, passed, drift):
+    """Seconds by the wall against seconds that have passed, in either direction."""
+    since = Anchor(NOW, 1000.0)
+    assert since.drift(Anchor(NOW + timedelta(seconds=wall), 1000.0 + passed)) == drift
+
+
 def test_I13_an_anchor_holds_while_both_clocks_pass_alike() -> None:
     """A moment by both clocks: five seconds' difference later on is allowed, six are not; a naive time is an error."""
     since = Anchor(NOW, 1000.0)

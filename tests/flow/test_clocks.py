@@ -697,3 +697,50 @@ def test_I13_the_states_server_is_a_second_clock_where_the_settings_say_so() -> 
     assert clocks.of_network(ClockSettings()).read() is None
     with time_server(lambda q: [packet(q)]) as (host, port):
         assert near(clocks.of_network(ClockSettings(ntp=(f"{host}:{port}",))).read(), NOW)
+
+
+def test_I13_small_steps_over_months_add_up_only_with_one_clock(site: Site) -> None:
+    """Four seconds a month are no reason to stop a service where a second clock says that the present is right."""
+    clock = SimulatedClock(site.now)
+    with site.open(clock) as deployment:
+        watch, alone = controls.DriftGuard(deployment), controls.DriftGuard(deployment)
+        for _ in range(6):
+            clock.advance(30 * DAY)
+            clock.jump(timedelta(seconds=4))
+            watch.check(replace(deployment, second=Follows(clock)))
+        with pytest.raises(Refused):
+            alone.check(deployment)
+
+
+@pytest.mark.parametrize("second", [NoSecondClock(), Shows(None), Shows(EPOCH)], ids=["none", "silent", "wrong"])
+def test_I13_small_steps_are_forgotten_by_no_other_word(site: Site, second: SecondClock) -> None:
+    """Without a clock that agrees the steps add up, and are refused together."""
+    clock = SimulatedClock(site.now)
+    with site.open(clock, second=second) as deployment:
+        watch = controls.DriftGuard(deployment)
+        for _ in range(2):
+            clock.advance(DAY)
+            clock.jump(timedelta(seconds=2))
+            watch.check(deployment)
+        clock.advance(DAY)
+        clock.jump(timedelta(seconds=2))
+        with pytest.raises(Refused) as refused:
+            watch.check(deployment)
+        assert refused.value.guard == "clock-drift"
+
+
+def test_I13_steps_within_an_hour_are_held_together(site: Site) -> None:
+    """Whoever sets the clock by seconds again and again is not followed: the watch begins anew once an hour at most."""
+    clock = SimulatedClock(site.now)
+    with site.open(clock, second=Shows(site.now)) as deployment:
+        watch = controls.DriftGuard(deployment)
+        clock.advance(HOUR)
+        clock.jump(timedelta(seconds=4))
+        watch.check(replace(deployment, second=Follows(clock)))
+        for _ in range(2):
+            clock.advance(timedelta(minutes=10))
+            clock.jump(timedelta(seconds=2))
+            watch.check(replace(deployment, second=Follows(clock)))
+        clock.jump(timedelta(seconds=2))
+        with pytest.raises(Refused):
+            watch.check(deployment)
