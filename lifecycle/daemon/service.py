@@ -102,7 +102,7 @@ class Service:
             with _signals(self._ask):
                 scheduler.start()
                 loaded.duties.report.log.info("daemon.started", version=loaded.acting.tool_version)
-                loaded.duties.report.log.info("http.started", number=server.port)
+                loaded.duties.report.log.info("http.started", port=server.port)
                 self._status = self._present_status()
                 self._notifier.ready(self._status)
                 self._serve()

@@ -59,6 +59,7 @@ class Status:
 
 def status(deployment: Deployment) -> Status:
     """Gather the facts; a store that does not answer becomes a reason, not an exception."""
+    at = deployment.clock.now()
     stopped = scan_refused = None
     try:
         refuse_if_stopped(deployment)
@@ -72,7 +73,7 @@ def status(deployment: Deployment) -> Status:
     register = tenants(deployment)
     return Status(
         deployment=deployment.id,
-        at=deployment.clock.now(),
+        at=at,
         stopped=stopped,
         scanned=scanned,
         scan_refused=scan_refused,
@@ -89,13 +90,12 @@ def status(deployment: Deployment) -> Status:
         missed=tuple(_missed(deployment)),
         waiting=tuple(pending.pending(deployment)),
         unsigned=tuple(waiting(deployment)),
-        following=_following(deployment, scanned),
+        following=_following(deployment, scanned, at),
     )
 
 
-def _following(deployment: Deployment, scanned: Scanned | None) -> dict[tuple[str, str], datetime]:
+def _following(deployment: Deployment, scanned: Scanned | None, now: datetime) -> dict[tuple[str, str], datetime]:
     """Return the next turn of each rule that binds a dataset today, or that has had a turn worth telling."""
-    now = deployment.clock.now()
     bound = {(one.obligation.agreement, one.obligation.rule) for one in scanned.findings} if scanned else set()
     told = {name for name, state in slots.every(deployment).items() if state.succeeded_at or state.result != "idle"}
     wanted = (bound | told) & set(slots.declared(deployment))

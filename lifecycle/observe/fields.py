@@ -169,6 +169,7 @@ _COUNTS: Final = (
     "unclassified",
     "size",
     "attempt",
+    "port",
     "dropped",
 )
 _WORDS: Final = ("guard", "code", "verb")

@@ -139,8 +139,22 @@ def _json(_logger: Any, _method: str, line: Mapping[str, Any]) -> str:
 
 
 def _console(_logger: Any, _method: str, line: Mapping[str, Any]) -> str:
+    """Return a line for people: what they need to read comes last and whole, digests as short as verbs take them."""
     head = f"{line['at']} {line['level']:<8} {line['event']}"
-    return " ".join([head, *(f"{key}={value}" for key, value in line.items() if key not in {"at", "level", "event"})])
+    fields = [f"{key}={_shown(value)}" for key, value in line.items() if key not in _FIRST | _WORDS]
+    return " ".join([head, *fields, *(f'{key}="{line[key]}"' for key in ("why", "advice") if key in line)])
+
+
+_FIRST: Final = frozenset({"at", "level", "event"})
+_WORDS: Final = frozenset({"why", "advice"})
+_DIGITS: Final = 8
+
+
+def _shown(value: Plain) -> Plain:
+    """Return a SHA-256 digest as the digits that a person types; everything else as it is."""
+    if isinstance(value, str) and value.startswith("sha256:"):
+        return value.removeprefix("sha256:")[:_DIGITS]
+    return value
 
 
 class _Libraries(logging.Handler):

@@ -78,7 +78,7 @@ class Daemon:
     @property
     def port(self) -> int:
         """Return the port of its pages."""
-        return int(self.seen("http.started")["number"])
+        return int(self.seen("http.started")["port"])
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Ask for a page: status and body."""

@@ -278,3 +278,18 @@ def test_entries_become_lines(log, stream):
     }
     assert found[3]["tenant"] == ALIAS
     assert found[3]["deleted"] == 4
+
+
+def test_a_terminal_shows_digests_as_verbs_take_them_and_words_whole(stream):
+    """`plan show` takes eight digits; why and what to do end the line, in quotes; JSON keeps all digits."""
+    plan = "sha256:" + "1a2b3c4d" * 8
+    error = Transient("the store did not answer", advice="Look at its network.")
+    fields = {"why": error, "advice": error, "plan_hash": plan, "result": "failed"}
+    open_log(stream, CLOCK, console=True, libraries=False).error("run.failed", **fields)
+    assert stream.getvalue() == (
+        "2026-03-04T05:06:07Z error    run.failed plan_hash=1a2b3c4d result=failed "
+        'why="the store did not answer" advice="Look at its network."\n'
+    )
+    stream.truncate(stream.seek(0))
+    open_log(stream, CLOCK, libraries=False).error("run.failed", **fields)
+    assert lines(stream)[0]["plan_hash"] == plan
