@@ -77,7 +77,7 @@ GOLDEN: dict[tuple[str, ...], tuple[int, set[str]]] = {
     ("status",): (5, {
         "deployment", "answer", "late_tenants", "stopped", "scan", "scan_refused", "ending", "mandates", "holds",
         "open_batches", "tenants", "coverage_gaps", "log_size", "certificates", "turns", "missed", "waiting",
-        "looked",
+        "looked", "unsigned", "next_turns",
     }),
     ("coverage",): (0, {"complete", "gaps"}),
     ("doctor",): (0, {"healthy", "findings"}),
