@@ -10,9 +10,10 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from lifecycle.core.selection import Column, Condition
+from lifecycle.core.selection import AllOf, AnyOf, Condition, Not
 from lifecycle.core.storage import BackupCopy, Place, Secret, StoreEntry, StoreKind
-from lifecycle.core.value import Fault, Identifier, Line, Text, Value, refuse
+from lifecycle.core.transform import Keep, Transform, Treatment, treatment_faults
+from lifecycle.core.value import Column, Fault, Identifier, Line, Text, Value, refuse
 
 __all__ = [
     "BackupCopy",
@@ -173,7 +174,8 @@ class Dataset(Value):
     """One table of one category. `schema` is the database's schema, None for its default.
 
     `only` restricts the dataset to part of the table; `detach` lists nullable foreign-key columns that are set to NULL
-    on rows about to be deleted, to break a declared cycle.
+    on rows about to be deleted, to break a declared cycle. `anonymise` accounts for every column of the table, where a
+    rule anonymises.
     """
 
     id: Identifier = Field(description="Name of the dataset; it appears in plans, metrics and certificates.")
@@ -196,8 +198,16 @@ class Dataset(Value):
     triggers: tuple[Trigger, ...] = Field(default=(), description="Triggers on the table, with their effect.")
     cascades: tuple[Cascade, ...] = Field(default=(), description="ON DELETE paths to other datasets.")
     detach: tuple[Column, ...] = Field(default=(), description="Foreign-key columns set to NULL to break a cycle.")
+    anonymise: tuple[Treatment, ...] = Field(
+        default=(), description="What becomes of each column where a rule anonymises; needed for such rules only."
+    )
     export: bool = Field(default=True, description="Whether the rows are returned to the tenant.")
     note: Line | None = Field(default=None, description=_NOTE)
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """Return how the columns that change are anonymised; empty where the inventory does not say."""
+        return tuple(treatment for treatment in self.anonymise if not isinstance(treatment, Keep))
 
     @model_validator(mode="after")
     def _known_starts(self) -> Dataset:
@@ -212,9 +222,30 @@ class Dataset(Value):
         ]
         if len(set(self.key)) != len(self.key):
             faults.append(Fault(("key",), "a key column stands twice", "name each column once"))
+        if self.anonymise:
+            persons = [person.column for person in self.persons]
+            faults += treatment_faults(self.anonymise, kept=_resting(self), persons=persons, known=self.columns)
         if faults:
             refuse(*faults)
         return self
+
+
+def _resting(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return the columns that selections, duties or objects rest on, each with what it is."""
+    tenancy = dataset.tenant
+    found = [(column, "the key") for column in dataset.key]
+    found += [(time.column, f"the start time {name}") for name, time in dataset.times.items()]
+    found += [(hop.column, "the way to the tenant") for hop in tenancy.path[:1]]
+    if tenancy.column is not None and not tenancy.path:
+        found.append((tenancy.column, "the tenant"))
+    found += [(column, "what the dataset is restricted by") for one in dataset.only for column in _columns_of(one)]
+    return found + [(reference.column, "the way to an object") for reference in dataset.references]
+
+
+def _columns_of(condition: Condition) -> list[str]:
+    if isinstance(condition, AllOf | AnyOf):
+        return [column for inner in condition.inner for column in _columns_of(inner)]
+    return _columns_of(condition.inner) if isinstance(condition, Not) else [condition.column]
 
 
 class NotPersonal(Value):

@@ -37,6 +37,7 @@ class Obligation:
 
     `due`: the cutoffs, one per start time, the statutory ones included; all must hold. `cutoff`: the rule's own.
     `overdue`: the same cutoffs without the margin: what they select has outlived its ceiling; empty without one.
+    `grant`: the clause that grants anonymising, where it does.
     """
 
     agreement: str
@@ -57,6 +58,7 @@ class Obligation:
     ceiling: Figure | None
     overdue: tuple[Before, ...] = ()
     conflicts: tuple[str, ...] = ()
+    grant: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -303,6 +305,7 @@ def _obligations(
             ceiling=rule.gone_by,
             overdue=_befores(dataset, overdue, binding),
             conflicts=conflicts,
+            grant=rule.anonymise_clause,
         )
 
 
@@ -367,6 +370,7 @@ def _merge(found: dict[tuple[object, ...], Obligation], one: Obligation) -> None
         one.clause,
         one.own,
         one.action,
+        one.grant,
         one.keep,
         one.ceiling,
         one.whole,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lifecycle.core.selection import Column, Selection
-from lifecycle.core.value import Alias, Digest, Identifier, Line, Value
+from lifecycle.core.selection import Selection
+from lifecycle.core.transform import Transform
+from lifecycle.core.value import Alias, Column, Digest, Fault, Identifier, Line, Value, refuse
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -30,7 +31,15 @@ class Detach(Value):
     columns: tuple[Column, ...] = Field(min_length=1)
 
 
-Action = Annotated[Delete | Detach, Field(discriminator="kind")]
+class Anonymise(Value):
+    """Carry these transforms out on the selected rows, start times untouched. `granted_by`: the clause that allows it."""
+
+    kind: Literal["anonymise"] = "anonymise"
+    transforms: tuple[Transform, ...] = Field(min_length=1)
+    granted_by: Line
+
+
+Action = Annotated[Delete | Detach | Anonymise, Field(discriminator="kind")]
 
 
 class CascadeCount(Value):
@@ -75,6 +84,14 @@ class Step(Value):
     path_tenancy: bool = False
     withheld: tuple[Withheld, ...] = ()
     parked: bool = False
+
+    @model_validator(mode="after")
+    def _selects_what_it_does(self) -> Step:
+        """Anonymising selects what its transforms have not done yet, and nothing else selects so."""
+        wanted = self.action.transforms if isinstance(self.action, Anonymise) else ()
+        if self.selection.undone != wanted:
+            refuse(Fault(("selection",), "the step does not select what its action has not done", "plan again"))
+        return self
 
 
 class StoreBinding(Value):

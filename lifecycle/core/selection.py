@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from lifecycle.core.value import Alias, Identifier, Value
-
-Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+from lifecycle.core.transform import Transform, describe_transform
+from lifecycle.core.value import Alias, Column, Identifier, Value
 
 
 class TenantScope(Value):
@@ -97,8 +96,9 @@ Condition = Annotated[OneOf | IsNull | Not | AllOf | AnyOf, Field(discriminator=
 
 
 class Selection(Value):
-    """What is selected of `dataset`: in scope, every `due` true, every `only` true, nothing held.
+    """What is selected of `dataset`: in scope, every `due` true, every `only` true, nothing held, something not done.
 
+    `undone`: transforms, of which at least one is not done on the row; empty for every action but anonymising.
     `unreferenced_by`: datasets whose remaining rows keep a row of this dataset alive (a parent that carries the path
     of a retained or held child stays).
     `respect_holds` is always true for changes; `False` is accepted only by `count`, to show how many rows a hold keeps.
@@ -109,6 +109,7 @@ class Selection(Value):
     due: tuple[Before, ...] = ()
     only: tuple[Condition, ...] = ()
     unreferenced_by: tuple[Identifier, ...] = ()
+    undone: tuple[Transform, ...] = ()
     respect_holds: bool = True
 
 
@@ -134,6 +135,8 @@ def describe(selection: Selection) -> str:
     parts += [_condition_text(condition) for condition in selection.only]
     if selection.unreferenced_by:
         parts.append(f"no row left in {', '.join(selection.unreferenced_by)}")
+    if selection.undone:
+        parts.append(f"not yet anonymised: {', '.join(describe_transform(one) for one in selection.undone)}")
     if not selection.respect_holds:
         parts.append("held ones included")
     return "; ".join(parts)
@@ -142,6 +145,9 @@ def describe(selection: Selection) -> str:
 def template(selection: Selection) -> dict[str, Any]:
     """Return what a mandate compares: the selection without cutoffs, groups and tenant. JSON values only."""
     full = selection.model_dump(mode="json")
+    if not selection.undone:
+        # As it was before there was anonymising: the mandates of deletions stand.
+        del full["undone"]
     due = [{name: part for name, part in before.items() if name not in {"day", "not_after"}} for before in full["due"]]
     return {**full, "scope": {"kind": selection.scope.kind}, "due": sorted(due, key=lambda b: str(b["time"]))}
 

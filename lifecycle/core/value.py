@@ -17,6 +17,9 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^t-[a-z2-7]{16}$")]
 """The opaque name of a tenant in plans, evidence and metrics: a keyed digest of its id."""
 
+Column = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""A column, table or schema by its exact name in the store."""
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from lifecycle.core.plan import Action
 from lifecycle.core.selection import Bound
+from lifecycle.core.transform import Transform
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
@@ -61,7 +62,10 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One relation. `kind`: table, partitioned, view, foreign, virtual. `hash` covers what a plan depends on."""
+    """One relation. `kind`: table, partitioned, view, foreign, virtual. `hash` covers what a plan depends on.
+
+    `unique`: the columns of each unique index, partial ones too; what is made from an expression is left out.
+    """
 
     schema: str | None
     name: str
@@ -73,6 +77,7 @@ class Table:
     row_security: Literal["none", "harmless", "may-hide"]
     row_estimate: int
     indexed: tuple[tuple[str, ...], ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +307,11 @@ class Store(Protocol):
     def used_schema(self, datasets: Sequence[str]) -> str:
         """Return the `sha256:` hash over columns, keys, types, inbound keys, triggers and RLS of these datasets."""
 
-    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
-        """Return what forbids or endangers a plan over these datasets (I11), each with what to do."""
+    def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
+        """Return what forbids or endangers a plan over these datasets (I11), each with what to do.
+
+        `anonymised`: those whose rows are to be anonymised; every column of theirs must be accounted for.
+        """
 
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
         """Return the datasets in deletion order: children's levels first. `Refused` on an undeclared cycle."""
@@ -352,7 +360,8 @@ class Store(Protocol):
     def apply(self, batch: Batch) -> Receipt:
         """Carry the batch out in one transaction, receipt first, predicate and cutoff repeated (I1, I16, I18).
 
-        `Refused` guards: deployment, stopped, stale-epoch, holds-changed, limit, bounds, holds, detach, constraint,
+        `Refused` guards: deployment, stopped, stale-epoch, holds-changed, limit, bounds, holds, detach, anonymise
+        (transforms that are not the dataset's), start-time (the database changed one), constraint,
         unknown-tenant (a tenant scope whose tenant is not in the mirror). A fence that refuses does so before the
         receipt is looked for: ask `receipt` after a refusal of a batch that may have been delivered before.
 
@@ -401,8 +410,11 @@ class Store(Protocol):
     def looking(self) -> AbstractContextManager[Ask]:
         """Ask many such questions over one connection of their own, and one catalogue read when the look begins."""
 
-    def population(self, dataset: str) -> int:
-        """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`."""
+    def population(self, dataset: str, undone: Sequence[Transform] = ()) -> int:
+        """Count all rows of the dataset, whoever they belong to, as freshly and independently as `residue`.
+
+        `undone`: only those on which one of these transforms is not done.
+        """
 
     def export(self, dataset: str, bound: Bound) -> AbstractContextManager[Rows]:
         """Stream the rows of the scope; memory does not grow with them. The connection lives as long as the context."""

@@ -6,6 +6,7 @@ Tables are lists of dictionaries that the caller keeps; rows hold dates, aware o
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +18,9 @@ from typing import Any, assert_never
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
-from lifecycle.core.plan import Delete, Detach
+from lifecycle.core.plan import Anonymise, Delete, Detach
 from lifecycle.core.selection import Before, Bound, GroupScope, TenantScope, WholeScope
+from lifecycle.core.transform import Transform, is_done, transformed
 from lifecycle.evidence.canonical import encode
 from lifecycle.evidence.digest import digest, keyed_digest
 from lifecycle.evidence.seal import seal
@@ -127,11 +129,21 @@ class MemoryStore:
         """Hash the declared shape: rows have no other."""
         return digest(encode([[n, self._dataset(n).table, list(self._dataset(n).key)] for n in sorted(datasets)]))
 
-    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
-        """Report datasets without a table; nothing else can be wrong here."""
+    def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
+        """Report datasets without a table, and columns that nobody decided about; nothing else can be wrong here."""
         fix = "Correct the inventory."
         missing = [name for name in datasets if self._dataset(name).table not in self.tables]
-        return [Finding("missing-table", self.id, name, "the table does not exist", fix, True) for name in missing]
+        found = [Finding("missing-table", self.id, name, "the table does not exist", fix, True) for name in missing]
+        return found + [finding for name in anonymised for finding in self._unaccounted(name)]
+
+    def _unaccounted(self, name: str) -> Iterator[Finding]:
+        dataset = self._dataset(name)
+        treated = {treatment.column for treatment in dataset.anonymise}
+        for column in self._table(dataset.table).columns if dataset.table in self.tables else ():
+            if column.name not in treated:
+                what = f"the column {column.name!r} is not accounted for: it would stay as it is"
+                fix = "Say under `anonymise` what becomes of it, or why it stays."
+                yield Finding("unaccounted-column", self.id, name, what, fix, True)
 
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
         """Return children first, by references and tenant paths."""
@@ -275,6 +287,7 @@ class MemoryStore:
                 due
                 and all(true_of(condition, row) for condition in selection.only)
                 and not any(self._referenced(dataset, row, name, going) for name in selection.unreferenced_by)
+                and not (selection.undone and _done(row, selection.undone))
                 and not (hold and self._held(dataset, tenant))
             ):
                 found.append((row, tenant))
@@ -380,6 +393,10 @@ class MemoryStore:
                 raise Refused("only columns that the inventory declares are detached", guard="detach")
             columns = batch.action.columns
             rows = [(row, tenant) for row, tenant in rows if any(row[column] is not None for column in columns)]
+        if isinstance(batch.action, Anonymise) and not (
+            batch.action.transforms == batch.bound.selection.undone == dataset.transforms
+        ):
+            raise Refused("only what the inventory declares is anonymised, and all of it", guard="anonymise")
         if len(rows) > batch.remaining:
             raise Refused("more items match than the plan has left", guard="limit")
         gone = [(self._key(dataset, row), tenant) for row, tenant in rows]
@@ -413,6 +430,9 @@ class MemoryStore:
             case Detach():
                 for row in rows:
                     row.update(dict.fromkeys(batch.action.columns))
+            case Anonymise():
+                for row in rows:
+                    row.update(_anonymised(row, batch.action.transforms))
             case _:
                 assert_never(batch.action)
 
@@ -483,10 +503,11 @@ class MemoryStore:
         other._target.own = _Own(fence, tenants, tuple(register.holds))
         return other
 
-    def population(self, dataset: str) -> int:
-        """Count every row of the dataset."""
+    def population(self, dataset: str, undone: Sequence[Transform] = ()) -> int:
+        """Count every row of the dataset, or every one that is not anonymised."""
         declared = self._dataset(dataset)
-        return sum(all(true_of(c, row) for c in declared.only) for row in self.tables[declared.table])
+        mine = [row for row in self.tables[declared.table] if all(true_of(c, row) for c in declared.only)]
+        return sum(not (undone and _done(row, undone)) for row in mine)
 
     def _orphans(self, child: Dataset, dataset: Dataset) -> int:
         hops = child.tenant.path
@@ -518,3 +539,15 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _done(row: Row, transforms: Sequence[Transform]) -> bool:
+    return all(is_done(row[transform.column], transform) for transform in transforms)
+
+
+def _anonymised(row: Row, transforms: Sequence[Transform]) -> Row:
+    return {
+        transform.column: transformed(row[transform.column], transform, secrets.token_hex(16))
+        for transform in transforms
+        if not is_done(row[transform.column], transform)
+    }

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lifecycle.core.errors import Refused, Transient
-from lifecycle.core.plan import Delete, Detach
+from lifecycle.core.plan import Anonymise, Delete, Detach
 from lifecycle.core.selection import GroupScope, TenantScope
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Batch, Receipt
-from lifecycle.stores.sql import contested, tables
+from lifecycle.stores.sql import anonymising, contested, tables
 from lifecycle.stores.sql.catalogue import World, word_of
 from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
@@ -43,9 +43,11 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     _know_tenant(connection, dialect, batch)
     _lock_path(connection, dialect, world, batch)
     taken = _cascades(connection, dialect, world, selected, truths, batch)
+    before = anonymising.standing(connection, selected, _range(dialect, selected, batch), batch)
     changed = _change(connection, dialect, selected, truths, batch)
     if changed.count > batch.remaining:
         raise Refused("more items match than the plan has left", guard="limit")
+    anonymising.prove(connection, selected, truths, _range(dialect, selected, batch), batch, before)
     failpoint("batch.changed")
     receipt = _close_receipt(connection, dialect, batch, changed, taken)
     failpoint("batch.receipt-sealed")
@@ -142,6 +144,8 @@ def _change(connection: Connection, dialect: Dialect, selected: Selected, truths
                 word_of(selected.shape.table, name)
             attached = sa.or_(*(selected.table.c[name].is_not(None) for name in names))
             statement = sa.update(selected.table).values(dict.fromkeys(names, sa.null())).where(*truths, attached)
+        case Anonymise():
+            statement = anonymising.statement(dialect, selected, batch.action, truths)
         case _:
             assert_never(batch.action)
     return dialect.change(connection, statement, selected.keys(), tenant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from lifecycle.core.selection import (
     TenantScope,
     WholeScope,
 )
+from lifecycle.core.transform import Transform
 from lifecycle.stores.sql.catalogue import Shape, World, clause_of, word_of
 from lifecycle.stores.sql.dialects import Dialect, Truth, Typed
 
@@ -171,6 +172,11 @@ class Compiler:
                 query.where(self.dialect.tenant_matches(column, hold.c.tenant, hold.c.number), every)
             )
         )
+
+    def undone(self, transforms: Sequence[Transform]) -> Truth:
+        """At least one of these is not done on the row."""
+        columns = ((self.shape.typed(self.source, transform.column), transform) for transform in transforms)
+        return sa.or_(*(sa.not_(self.dialect.done(column, transform)) for column, transform in columns))
 
     def referenced_by(self, name: str, stays: Callable[[FromClause], Truth] | None = None) -> Truth:
         """A row of another dataset references this one by a foreign key or by its declared tenant path.

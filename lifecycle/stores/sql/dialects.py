@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from lifecycle.core.errors import LifecycleError
 from lifecycle.core.inventory import TimeColumn
+from lifecycle.core.transform import Transform
 from lifecycle.ports.store import Catalogue
 from lifecycle.stores.sql.tables import OurTables
 
@@ -130,6 +131,17 @@ class Dialect(Protocol):
     def walks_by_time(self, word: str) -> bool:
         """Tell whether an index on a time column of this type is in the order of time."""
 
+    # ---- anonymising ----
+
+    def misfit(self, word: str, transform: Transform) -> str | None:
+        """Why a column of this type cannot be so transformed, in words; None when it can."""
+
+    def done(self, column: Typed, transform: Transform) -> Truth:
+        """The value is what the transform leaves behind, or NULL; never NULL itself."""
+
+    def transformed(self, column: Typed, transform: Transform) -> Expression:
+        """What takes the value's place; random for each row where the transform is."""
+
     # ---- the change ----
 
     def lock_parents(self, connection: Connection, query: sa.Select[Any]) -> None:
@@ -172,3 +184,6 @@ class Fresh(Protocol):
 
     def same(self, column: str, word: str, bind: Callable[[object], str], value: str | int | bool) -> str:  # noqa: FBT001
         """SQL that the column equals a document's value."""
+
+    def done(self, column: str, word: str, bind: Callable[[object], str], transform: Transform) -> str:
+        """SQL that the column is anonymised, by the verifier's own reading; never NULL."""

@@ -19,7 +19,8 @@ from lifecycle.ports.store import Catalogue
 from lifecycle.stores.sql import postgresql_catalogue
 from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Typed
 from lifecycle.stores.sql.postgresql_fresh import PostgresqlFresh
-from lifecycle.stores.sql.postgresql_types import PostgresqlTypes, kind_of
+from lifecycle.stores.sql.postgresql_transforms import PostgresqlTransforms
+from lifecycle.stores.sql.postgresql_types import kind_of
 from lifecycle.stores.sql.tables import our_tables
 
 SCHEMA = "lifecycle"
@@ -51,7 +52,7 @@ _SHAPE_CLASS = "42"
 _BY_KEYS = {"smallint", "integer", "bigint", "uuid", "text", "character varying"}
 
 
-class PostgresqlDialect(PostgresqlTypes):
+class PostgresqlDialect(PostgresqlTransforms):
     """PostgreSQL with the schema `lifecycle`."""
 
     name = "postgresql"

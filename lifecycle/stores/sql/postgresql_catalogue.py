@@ -57,6 +57,12 @@ JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.
 WHERE i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' AND i.indkey[0] <> 0 AND {_OTHERS}
 ORDER BY i.indrelid, i.indexrelid
 """  # noqa: S608 - constants only
+_UNIQUE = f"""
+SELECT i.indrelid, {_NAMES.format(keys="i.indkey::int2[]", table="i.indrelid")}
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE i.indisunique AND {_OTHERS} ORDER BY i.indrelid, i.indexrelid
+"""  # noqa: S608 - constants only
 _TRIGGERS = f"""
 SELECT t.tgrelid, t.tgname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND {_OTHERS}
@@ -84,6 +90,7 @@ def read(connection: Connection, ours: str, names: Sequence[str]) -> Catalogue:
         return found
 
     columns, constraints, indexes = grouped(_COLUMNS), grouped(_CONSTRAINTS), grouped(_INDEXES)
+    unique = grouped(_UNIQUE)
     triggers, policies = grouped(_TRIGGERS), grouped(_POLICIES)
     tables = []
     for oid, schema, name, kind, estimate, security, inherits in connection.exec_driver_sql(_TABLES, binds):
@@ -101,6 +108,7 @@ def read(connection: Connection, ours: str, names: Sequence[str]) -> Catalogue:
                 row_security=_security(security, policies[oid]),
                 row_estimate=estimate,
                 indexed=leads,
+                unique=tuple(tuple(row[1]) for row in unique[oid] if row[1]),
             )
         )
     return Catalogue(tuple(tables))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from lifecycle.core.inventory import TimeColumn
+from lifecycle.core.transform import Constant, Transform
+from lifecycle.stores.sql import fresh_done
 
 _TIME = r"^[12]\d{3}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4]):?[0-5]\d)?)?$"
 _CALENDAR = "'0001-01-03' AND '9999-12-29'"
@@ -75,3 +77,8 @@ class PostgresqlFresh:
         if isinstance(value, int):
             return f"{column} = CAST({bind(str(value))} AS numeric)"
         return f"{self.text(column, word)} = CAST({bind(value)} AS text)"
+
+    def done(self, column: str, word: str, bind: Callable[[object], str], transform: Transform) -> str:
+        """Read off the value's parts."""
+        same = self.same(column, word, bind, transform.value) if isinstance(transform, Constant) else ""
+        return fresh_done.postgresql(column, word, bind, transform, same)

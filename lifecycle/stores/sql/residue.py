@@ -29,6 +29,7 @@ from lifecycle.core.selection import (
     TenantScope,
     WholeScope,
 )
+from lifecycle.core.transform import Transform
 from lifecycle.ports.store import Oddities, Register, Residue, Table
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Fresh
@@ -190,6 +191,14 @@ class Look:
         """Tell whether a hop's table is this dataset's."""
         return table == self.shape.table.name
 
+    def undone(self, text: Text, transforms: Sequence[Transform]) -> str:
+        """Something is not anonymised yet, by the verifier's own reading."""
+        told = []
+        for transform in transforms:
+            column, word = self.column(text, transform.column)
+            told.append(self.fresh.done(column, word, text.value, transform))
+        return f"(NOT ({' AND '.join(told)}))"
+
     def condition(self, text: Text, condition: Condition) -> str:
         """A condition; never NULL."""
         match condition:
@@ -222,6 +231,7 @@ class Look:
         text = self.text()
         scope, free = self.scope(text), self.free(text)
         only = [self.condition(text, condition) for condition in self.bound.selection.only]
+        only += [self.undone(text, self.bound.selection.undone)] if self.bound.selection.undone else []
         wanted = " AND ".join(free + only)
         days = self.days(text)
         listed = "".join(f", {day} AS d{number}" for number, day in enumerate(days))

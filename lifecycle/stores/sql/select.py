@@ -59,6 +59,8 @@ class Selected:
         truths = [*self.scope(), *(self.compiler.before(b) for b in selection.due)]
         truths += [self.compiler.condition(c) for c in selection.only]
         truths += [sa.not_(self.compiler.referenced_by(name, self._stays(name))) for name in selection.unreferenced_by]
+        if selection.undone:
+            truths.append(self.compiler.undone(selection.undone))
         if respect_holds:
             truths.append(sa.not_(self.compiler.held()))
         return truths
@@ -77,11 +79,11 @@ class Selected:
         return stays
 
     def changing(self) -> list[Truth]:
-        """Everything that makes a row changeable now: children of the same table go first."""
+        """Everything that makes a row changeable now: children of the same table go first, where rows go."""
         if not self.bound.selection.respect_holds or self.going:
             raise Refused("only a count may look past holds, or ahead", guard="holds")
         truths = self.where()
-        if self.compiler.refers_inside():
+        if self.compiler.refers_inside() and not self.bound.selection.undone:
             truths.append(sa.not_(self.compiler.has_children_inside()))
         return truths
 

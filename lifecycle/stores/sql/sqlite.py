@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.inventory import TimeColumn
+from lifecycle.core.transform import Constant, Transform
 from lifecycle.ports.store import Catalogue
-from lifecycle.stores.sql import sqlite_catalogue
+from lifecycle.stores.sql import sqlite_catalogue, sqlite_transforms
 from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Truth, Typed
 from lifecycle.stores.sql.isotext import local_day
 from lifecycle.stores.sql.sqlite_fresh import SqliteFresh
@@ -72,6 +73,7 @@ class SqliteDialect:
         if connection.execute("PRAGMA foreign_keys").fetchone() != (1,):
             raise Refused("this SQLite does not enforce foreign keys", guard="foreign-keys")
         connection.create_function("lifecycle_day", 4, _day_text, deterministic=True)
+        sqlite_transforms.register(connection)
 
     def driver_errors(self) -> tuple[type[Exception], ...]:
         """Return sqlite3's root error."""
@@ -180,6 +182,19 @@ class SqliteDialect:
         bound = value if isinstance(value, str) else int(value)
         same = sa.type_coerce(expression, sa.types.NullType()).collate("BINARY") == sa.literal(bound)
         return sa.and_(sa.func.typeof(expression) == kind, sa.func.coalesce(same, sa.literal(False)))
+
+    def misfit(self, word: str, transform: Transform) -> str | None:
+        """By affinity: what SQLite would convert is no column for it."""
+        return sqlite_transforms.misfit(affinity(word), word, transform)
+
+    def done(self, column: Typed, transform: Transform) -> Truth:
+        """By our own functions inside the connection."""
+        same = self.equals(column, transform.value) if isinstance(transform, Constant) else sa.false()
+        return sqlite_transforms.done(column, transform, same)
+
+    def transformed(self, column: Typed, transform: Transform) -> Expression:
+        """By our own functions inside the connection."""
+        return sqlite_transforms.transformed(column, transform)
 
     def as_cursor(self, column: Typed) -> Expression:
         """SQLite's own literal: type and value."""

@@ -27,6 +27,11 @@ _INDEXES = """
 SELECT m.name, i.name, x.name, i."unique" FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS i
 JOIN pragma_index_info(i.name) AS x WHERE m.type = 'table' AND i.partial = 0 ORDER BY m.name, i.name, x.seqno
 """
+_UNIQUE = """
+SELECT m.name, i.name, x.name, i."unique" FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS i
+JOIN pragma_index_info(i.name) AS x WHERE m.type = 'table' AND i."unique" = 1 AND x.name IS NOT NULL
+ORDER BY m.name, i.name, x.seqno
+"""
 _TRIGGERS = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
 _ESTIMATES = "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl"
 
@@ -42,7 +47,7 @@ def read(connection: Connection, prefix: str) -> Catalogue:
         if position:
             keys[name][position] = column
     primary = {name: tuple(places[n] for n in sorted(places)) for name, places in keys.items()}
-    indexed = _indexes(connection)
+    indexed, unique = _indexes(connection, _INDEXES), _indexes(connection, _UNIQUE)
     triggers = _grouped(connection, _TRIGGERS)
     foreign = _foreign_keys(connection, primary, indexed)
     known = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'").scalar_one()
@@ -61,15 +66,16 @@ def read(connection: Connection, prefix: str) -> Catalogue:
                 row_security="none",
                 row_estimate=estimates.get(name, 0),
                 indexed=(*((primary[name],) if name in primary else ()), *indexed.get(name, ())),
+                unique=unique.get(name, ()),
             )
             for name, kind, _ in relations
         )
     )
 
 
-def _indexes(connection: Connection) -> dict[str, tuple[tuple[str, ...], ...]]:
+def _indexes(connection: Connection, query: str) -> dict[str, tuple[tuple[str, ...], ...]]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for table, index, column, _ in connection.exec_driver_sql(_INDEXES):
+    for table, index, column, _ in connection.exec_driver_sql(query):
         # An expression has no name: what follows it is no leading column of ours.
         found[table, index].append(column or "")
     grouped: dict[str, list[tuple[str, ...]]] = defaultdict(list)

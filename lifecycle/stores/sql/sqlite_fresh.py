@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lifecycle.core.inventory import TimeColumn
+from lifecycle.core.transform import Constant, Transform
+from lifecycle.stores.sql import fresh_done
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_DECIMALS = 6
@@ -81,3 +83,8 @@ class SqliteFresh:
         kind = "text" if isinstance(value, str) else "integer"
         spelled = value if isinstance(value, str) else str(int(value))
         return f"(typeof({column}) = '{kind}' AND {self.text(column, word)} = {bind(spelled)})"
+
+    def done(self, column: str, word: str, bind: Callable[[object], str], transform: Transform) -> str:
+        """Read off the value's parts."""
+        same = self.same(column, word, bind, transform.value) if isinstance(transform, Constant) else ""
+        return fresh_done.sqlite(column, bind, transform, same)

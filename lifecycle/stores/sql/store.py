@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused, Transient, Unknown
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound
+from lifecycle.core.transform import Transform
 from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
@@ -43,6 +44,7 @@ from lifecycle.ports.store import (
     TenantRow,
 )
 from lifecycle.stores.sql import (
+    anonymising,
     apply,
     contested,
     export,
@@ -207,12 +209,13 @@ class SqlStore:
             return schema.used_schema(self._known(connection, again=True), datasets)
 
     @translated
-    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
+    def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
         """Return findings, over a catalogue read now."""
         with self._connect() as connection:
             facts = self.dialect.facts(connection)
             world = self._known(connection, again=True)
-            return inspect.findings(self.id, self.dialect, world, facts, datasets)
+            found = inspect.findings(self.id, self.dialect, world, facts, datasets)
+            return found + anonymising.findings(self.id, self.dialect, world, anonymised)
 
     @translated
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
@@ -366,11 +369,11 @@ class SqlStore:
                 connection.rollback()
 
     @translated
-    def population(self, dataset: str) -> int:
+    def population(self, dataset: str, undone: Sequence[Transform] = ()) -> int:
         """Count everything, on a connection made for this look."""
         with self._fresh() as (connection, world):
             mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours)
-            return survivors.population(connection, mirrors, world, dataset)
+            return survivors.population(connection, mirrors, world, dataset, undone)
 
     @contextmanager
     def _fresh(self) -> Iterator[tuple[Connection, World]]:
