@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from lifecycle.cli import words
 from lifecycle.cli.page import Page
 from lifecycle.cli.plan_facts import SHOWN_KEYS, Facts
-from lifecycle.core.plan import Delete, Step, Withheld
+from lifecycle.core.plan import Action, Anonymise, Delete, Detach, Step, Withheld
 from lifecycle.core.selection import GroupScope, TenantScope
+from lifecycle.core.transform import describe_transform
 from lifecycle.ports.store import Found
 
 Keys = Mapping[str, Sequence[Found]]
@@ -46,17 +47,17 @@ def page(shown: Page, fact: Facts, keys: Keys | None = None) -> Page:
 
 
 def _step(shown: Page, step: Step, periods: Mapping[str, str], keys: Sequence[Found] | None) -> None:
-    delete = isinstance(step.action, Delete)
-    sign, what = ("-", "delete") if delete else ("~", f"empty {', '.join(step.action.columns)} of")  # type: ignore[union-attr]
+    sign, what = _what(step.action)
     shown.line(
         f"  {sign} {what} {words.count(step.expected, 'row')} of {step.dataset} in {step.store}",
-        "bad" if delete else "warn",
+        "bad" if sign == "-" else "warn",
     )
     shown.pairs(
         [
             ("rule", _rule(step, periods.get(step.rule))),
             ("whose", _scope(step)),
             *(("cutoff", f"{b.time} on or before {b.day}, {b.zone}") for b in step.selection.due),
+            *(("becomes", describe_transform(one)) for one in step.selection.undone),
             ("limit", f"refuses to change more than {words.count(step.limit, 'row')}"),
             *(("takes along", f"rows of {c.dataset} that reference them ({c.effect})") for c in step.cascade),
             (
@@ -71,6 +72,19 @@ def _step(shown: Page, step: Step, periods: Mapping[str, str], keys: Sequence[Fo
         ],
         indent=6,
     )
+
+
+def _what(action: Action) -> tuple[str, str]:
+    """Return the sign and the verb of an action."""
+    match action:
+        case Delete():
+            return "-", "delete"
+        case Detach():
+            return "~", f"empty {', '.join(action.columns)} of"
+        case Anonymise():
+            return "~", f"anonymise (clause {action.granted_by})"
+        case _:
+            assert_never(action)
 
 
 def _rule(step: Step, period: str | None) -> str:

@@ -32,7 +32,7 @@ class Detach(Value):
 
 
 class Anonymise(Value):
-    """Carry these transforms out on the selected rows, start times untouched. `granted_by`: the clause that allows it."""
+    """Carry these transforms out on the selected rows, start times untouched. `granted_by`: the clause that allows."""
 
     kind: Literal["anonymise"] = "anonymise"
     transforms: tuple[Transform, ...] = Field(min_length=1)

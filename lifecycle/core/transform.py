@@ -1,8 +1,8 @@
 """How a column is anonymised, and how it is told from the value alone that it is.
 
-Each transform is data: plans carry it, mandates compare it, stores compile it. Each says when a value is *done*; what is
-due and not done is selected, so a second run changes nothing and what was written again is found again. An absent value
-(NULL) says nothing about anybody: it is done under every transform, and never filled.
+Each transform is data: plans carry it, mandates compare it, stores compile it. Each says when a value is *done*; what
+is due and not done is selected, so a second run changes nothing and what was written again is found again. An absent
+value (NULL) says nothing about anybody: it is done under every transform, and never filled.
 
 Tokens are random and without a key. Keyed pseudonyms are none of these: they count only once their key is destroyed.
 """

@@ -117,10 +117,19 @@ def _dataset_faults(inventory: Inventory, served: Sequence[Agreement], statutes:
                     f"no statute keeps records of the kind {record.kind!r}",
                     fix,
                 )
+        yield from _unanonymised(index, dataset, served)
         for agreement, rule, start in _starts(dataset, served):
             if start not in dataset.times:
                 what = f"the rule {rule.id!r} of {agreement.id!r} counts from {start!r}: none of this dataset's times"
                 yield ("datasets", index, "times"), what, f"add {start} with its column to times"
+
+
+def _unanonymised(index: int, dataset: Dataset, served: Sequence[Agreement]) -> Iterator[Found]:
+    """Yield the rules that anonymise a dataset which does not say what becomes of its columns."""
+    for agreement, rule, _ in () if dataset.anonymise else _starts(dataset, served):
+        if rule.action == "anonymise":
+            what = f"the rule {rule.id!r} of {agreement.id!r} anonymises {dataset.id!r}, and nothing says how"
+            yield ("datasets", index), what, "add anonymise, with what becomes of each column"
 
 
 def _starts(dataset: Dataset, served: Sequence[Agreement]) -> Iterator[tuple[Agreement, Rule, str]]:

@@ -17,9 +17,10 @@ from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.core.events import CertificateIssued
 from lifecycle.core.job import Job
 from lifecycle.core.mandate import Mandate
-from lifecycle.core.plan import Delete, Plan, Step
+from lifecycle.core.plan import Anonymise, Detach, Plan, Step
 from lifecycle.core.selection import Selection, TenantScope
 from lifecycle.core.tenant import Tenant
+from lifecycle.core.transform import describe_transform
 from lifecycle.core.value import Digest, Identifier, Line, Value
 from lifecycle.evidence.bundle import collect, pack_bundle
 from lifecycle.evidence.digest import digest
@@ -230,7 +231,7 @@ def _refuse_unlisted(deployment: Deployment, basis: _Basis) -> None:
     Such rows are no residue, so verification is clean; a certificate over them would claim what is not so.
     """
     for step in basis.plan.steps:
-        if isinstance(step.action, Delete):
+        if not isinstance(step.action, Detach):
             staying, listed = _staying(deployment, step)
             if staying > listed:
                 raise Refused(
@@ -334,6 +335,11 @@ def _uncovered(deployment: Deployment, plan: Plan) -> list[str]:
 def _limits(deployment: Deployment, plan: Plan, uncovered: Sequence[str]) -> Iterator[str]:
     """Yield what the certificate does not cover; what belongs to no single tenant leaves with none (I21)."""
     yield from LIMITS
+    for step in plan.steps:
+        if isinstance(step.action, Anonymise):
+            columns = ", ".join(describe_transform(transform) for transform in step.action.transforms)
+            shown = columns if len(columns) <= _MOST_NAMES else f"{len(step.action.transforms)} columns, see the plan"
+            yield f"Rows of {step.dataset} stay, anonymised (clause {step.action.granted_by}): {shown}."
     if uncovered:
         names = ", ".join(uncovered)
         shown = names if len(names) <= _MOST_NAMES else f"{len(uncovered)} datasets of the inventory"

@@ -22,6 +22,7 @@ from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
 from lifecycle.flow import pending, registers, sealed, summaries
+from lifecycle.flow.anonymising import anonymised_in
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
 from lifecycle.flow.controls import anchor, effective_now, log_refusal, raise_mark, refuse_drift, refuse_if_stopped
@@ -56,7 +57,7 @@ POISONED = "constraint"
 UNLOGGED = frozenset({"stopped", "stale-epoch"})
 """Refusals that need no entry: who stopped is logged, and a deposed process writes nothing."""
 
-OF_ONE_DATASET = OF_ONE_TABLE | {"constraint", "limit", "detach", "bounds", "unknown-tenant"}
+OF_ONE_DATASET = OF_ONE_TABLE | {"constraint", "limit", "detach", "anonymise", "start-time", "bounds", "unknown-tenant"}
 """Refusals that concern one step's rows and leave the others of a shared pass untouched."""
 
 MOST_PARKED = 20
@@ -296,7 +297,7 @@ def _check_store(run: _Run, store: Store, fingerprint: str, used_schema: str) ->
             guard="schema-changed",
             advice="Review the inventory against the new schema, then plan and approve again.",
         )
-    refuse_fatal(store, datasets)
+    refuse_fatal(store, datasets, anonymised_in(run.plan, store.id))
 
 
 def _check_counts(run: _Run, seen: Mapping[str, int]) -> None:

@@ -13,6 +13,7 @@ from lifecycle.core.inventory import Dataset
 from lifecycle.core.obligation import before
 from lifecycle.core.policy import Policy
 from lifecycle.core.selection import Before, Bound, GroupScope, Scope, Selection
+from lifecycle.core.transform import Transform
 from lifecycle.flow.coverage import compare
 from lifecycle.flow.relations import children_of
 from lifecycle.ports.store import Ask, Catalogue, HoldRow, Register, Residue, Store, TenantRow
@@ -107,11 +108,20 @@ class Eyes:
         due: Iterable[Before],
         needed_by: Iterable[str] = (),
         *,
+        undone: tuple[Transform, ...] = (),
         narrow: bool = True,
     ) -> Residue:
-        """Count what nobody holds; `needed_by`: whose rows excuse a row that they reference. `narrow`: as in `Ask`."""
+        """Count what nobody holds; `needed_by`: whose rows excuse a row that they reference. `narrow`: as in `Ask`.
+
+        `undone`: only rows on which one of these transforms is not done.
+        """
         selection = Selection(
-            dataset=dataset.id, scope=scope, due=tuple(due), only=dataset.only, unreferenced_by=tuple(sorted(needed_by))
+            dataset=dataset.id,
+            scope=scope,
+            due=tuple(due),
+            only=dataset.only,
+            unreferenced_by=tuple(sorted(needed_by)),
+            undone=undone,
         )
         return self.ask(Bound(selection), Register(self.tenants, self.holds), narrow=narrow)
 

@@ -8,8 +8,10 @@ from datetime import date, datetime
 from itertools import combinations
 
 from lifecycle.core.calendar import add, start_of_day
+from lifecycle.core.inventory import Dataset
 from lifecycle.core.obligation import Obligation
 from lifecycle.core.selection import GroupScope, Scope, WholeScope
+from lifecycle.core.transform import Transform
 from lifecycle.flow.eyes import Eyes, Failed, Present
 
 
@@ -91,7 +93,7 @@ def _by_ceiling(obligations: Sequence[Obligation]) -> list[list[Obligation]]:
     """Put together what binds a dataset by one rule with one ceiling: its sets of cutoffs, for whatever groups."""
     found: dict[object, list[Obligation]] = {}
     for one in obligations:
-        key = (one.agreement, one.rule, one.dataset, one.start, one.ceiling, one.overdue, one.whole)
+        key = (one.agreement, one.rule, one.dataset, one.start, one.ceiling, one.overdue, one.whole, one.action)
         found.setdefault(key, []).append(one)
     return list(found.values())
 
@@ -100,12 +102,12 @@ def _add(present: Present, eyes: Eyes, sets: Sequence[Obligation], total: _Sum) 
     """Ask for everything that is left and datable; only where its oldest is old enough, for more."""
     one = sets[0]
     dataset, zone = present.policy.inventory.dataset(one.dataset), one.due[0].zone
-    scope, below = _scope(sets), eyes.children[one.dataset]
+    scope, below, undone = _scope(sets), _below(eyes, one), _undone(dataset, one)
     freed = present.freed(dataset, zone)
     left = {**freed, one.start: min(present.today(zone), freed.get(one.start, date.max))}
     # Rows of unknown tenants and of none are the dataset's, whichever groups are asked for: once is enough.
     known = dataset.id in total.unattributed
-    seen = eyes.see(dataset, scope, present.befores(dataset, left, zone, one.start), narrow=known)
+    seen = eyes.see(dataset, scope, present.befores(dataset, left, zone, one.start), undone=undone, narrow=known)
     total.undatable += seen.oddities.undatable
     if not known:
         total.unattributed[dataset.id] = seen.oddities.unattributed
@@ -126,7 +128,7 @@ def _add(present: Present, eyes: Eyes, sets: Sequence[Obligation], total: _Sum) 
         total.ahead.append(gone_by(oldest))
         return
     conditions = present.befores(dataset, breach, zone, one.start)
-    late = eyes.see(dataset, scope, conditions)
+    late = eyes.see(dataset, scope, conditions, undone=undone)
     free = eyes.see(dataset, scope, conditions, below) if below else late
     total.needed += max(0, late.items - free.items)
     total.overdue += free.items
@@ -142,7 +144,17 @@ def _oldest_free(present: Present, eyes: Eyes, sets: Sequence[Obligation], left:
     one = sets[0]
     dataset, zone = present.policy.inventory.dataset(one.dataset), one.due[0].zone
     conditions = present.befores(dataset, left, zone, one.start)
-    return eyes.see(dataset, _scope(sets), conditions, eyes.children[one.dataset]).oldest
+    return eyes.see(dataset, _scope(sets), conditions, _below(eyes, one), undone=_undone(dataset, one)).oldest
+
+
+def _below(eyes: Eyes, one: Obligation) -> frozenset[str]:
+    """Return whose rows excuse a row that they reference: nobody's where rows stay and are anonymised."""
+    return frozenset() if one.action == "anonymise" else eyes.children[one.dataset]
+
+
+def _undone(dataset: Dataset, one: Obligation) -> tuple[Transform, ...]:
+    """Return what is not overdue once it is done; rows of a dataset that says nothing about it are."""
+    return dataset.transforms if one.action == "anonymise" else ()
 
 
 def _scope(sets: Sequence[Obligation]) -> Scope:
@@ -168,4 +180,4 @@ def _reaches(one: Obligation, oldest: date) -> bool:
 def _selected(eyes: Eyes, both: Sequence[Obligation], scope: Scope) -> int:
     dataset = next(dataset for dataset in eyes.datasets if dataset.id == both[0].dataset)
     due = [before for one in both for before in one.due]
-    return eyes.see(dataset, scope, due, eyes.children[dataset.id]).items
+    return eyes.see(dataset, scope, due, _below(eyes, both[0]), undone=_undone(dataset, both[0])).items

@@ -18,9 +18,10 @@ from lifecycle.core.inventory import Dataset
 from lifecycle.core.layering import effective
 from lifecycle.core.obligation import Obligation
 from lifecycle.core.offboarding import OffboardingStep, Timeline, offboarding_obligations, timeline
-from lifecycle.core.plan import CascadeCount, Delete, Detach, Plan, Step, StoreBinding, Withheld
+from lifecycle.core.plan import Action, Anonymise, CascadeCount, Delete, Detach, Plan, Step, StoreBinding, Withheld
 from lifecycle.core.selection import AnyOf, Before, IsNull, Not, Scope, Selection, TenantScope
 from lifecycle.core.tenant import Tenant
+from lifecycle.flow.anonymising import action_of, refuse_at_the_end, refuse_ungranted
 from lifecycle.flow.binding import bind, going
 from lifecycle.flow.controls import effective_now, raise_mark
 from lifecycle.flow.deployment import Deployment
@@ -59,6 +60,11 @@ class _Draft:
     due: tuple[Before, ...]
     source: Obligation | OffboardingStep
 
+    @property
+    def action(self) -> Delete | Anonymise:
+        """Return what becomes of the rows."""
+        return action_of(self.dataset, self.source) or Delete()
+
 
 def plan_rule(
     deployment: Deployment,
@@ -89,7 +95,7 @@ def plan_rule(
         for o in obligations_on(deployment, now)
         if (o.agreement, o.rule) == (agreement, rule) and o.store not in without
     ]
-    _refuse_unbuilt(mine)
+    refuse_ungranted(deployment.policy.inventory, mine)
     drafts = [
         _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
     ]
@@ -133,7 +139,7 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
     wanted = offboarding_obligations(
         deployment.policy, tenant, bound, today, returned_on=returned_on(deployment, tenant)
     )
-    _refuse_unbuilt(wanted)
+    refuse_at_the_end(wanted)
     drafts = [
         _Draft(
             deployment.policy.inventory.dataset(step.dataset),
@@ -226,16 +232,6 @@ def _refuse_draft(deployment: Deployment) -> None:
         )
 
 
-def _refuse_unbuilt(wanted: Sequence[Obligation | OffboardingStep]) -> None:
-    for one in wanted:
-        if one.action != "delete":
-            raise Refused(
-                f"rule {one.rule} anonymises {one.dataset}; this version only deletes",
-                guard="not-built",
-                advice="Write `action: delete` where the agreement grants either, or keep the rule out of the policy.",
-            )
-
-
 def _refuse_held(deployment: Deployment, tenant: Tenant) -> None:
     for hold in holds(deployment):
         if hold.tenant == tenant.id and not hold.datasets:
@@ -325,10 +321,12 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, p
     placed: list[tuple[int, str, _Draft, tuple[str, ...]]] = []
     for name in sorted({draft.dataset.store for draft in drafts}):
         mine = [draft for draft in drafts if draft.dataset.store == name]
-        refuse_fatal(deployment.stores[name], sorted({draft.dataset.id for draft in mine}))
+        anonymised = sorted({draft.dataset.id for draft in mine if isinstance(draft.action, Anonymise)})
+        refuse_fatal(deployment.stores[name], sorted({draft.dataset.id for draft in mine}), anonymised)
         placed.extend(_placed(deployment, name, mine))
     placed.sort(key=lambda place: (place[0], place[1], place[2].dataset.id, place[2].rule))
-    leaving = going(deployment, (_selection(draft, parents, Delete()) for _, _, draft, parents in placed))
+    leave = [(draft, parents) for _, _, draft, parents in placed if isinstance(draft.action, Delete)]
+    leaving = going(deployment, (_selection(draft, parents, Delete()) for draft, parents in leave))
     steps: list[Step] = []
     for level, _, draft, parents in placed:
         for action_level, action in _actions(draft, level):
@@ -344,13 +342,15 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, p
     return sorted(steps, key=lambda step: (step.level, step.id))
 
 
-def _selection(draft: _Draft, parents: tuple[str, ...], action: Delete | Detach) -> Selection:
+def _selection(draft: _Draft, parents: tuple[str, ...], action: Action) -> Selection:
     return Selection(
         dataset=draft.dataset.id,
         scope=draft.scope,
         due=draft.due,
         only=(*draft.dataset.only, *_only(action)),
-        unreferenced_by=parents,
+        # A row that is anonymised stays: whatever references it keeps its parent.
+        unreferenced_by=() if isinstance(action, Anonymise) else parents,
+        undone=action.transforms if isinstance(action, Anonymise) else (),
     )
 
 
@@ -367,23 +367,23 @@ def _placed(
 
 
 def _staying(deployment: Deployment, local: Sequence[Dataset], drafts: Sequence[_Draft]) -> set[str]:
-    """Return the datasets of which rows may stay: not planned, under a cutoff, or held by name."""
+    """Return the datasets of which rows may stay: not planned, anonymised, under a cutoff, or held by name."""
     planned = {draft.dataset.id for draft in drafts}
     held = {name for hold in holds(deployment) for name in hold.datasets}
-    cut = {draft.dataset.id for draft in drafts if draft.due}
+    cut = {draft.dataset.id for draft in drafts if draft.due or isinstance(draft.action, Anonymise)}
     return ({dataset.id for dataset in local} - planned) | held | cut
 
 
-def _actions(draft: _Draft, level: int) -> Iterator[tuple[int, Delete | Detach]]:
-    if draft.dataset.detach:
+def _actions(draft: _Draft, level: int) -> Iterator[tuple[int, Action]]:
+    if draft.dataset.detach and isinstance(draft.action, Delete):
         yield 0, Detach(columns=draft.dataset.detach)
-    yield level, Delete()
+    yield level, draft.action
 
 
 def _step(
     deployment: Deployment,
     draft: _Draft,
-    place: tuple[int, int, Delete | Detach],
+    place: tuple[int, int, Action],
     selection: Selection,
     at: tuple[datetime, Going],
 ) -> Step:
@@ -403,7 +403,7 @@ def _step(
 
 def _made(
     draft: _Draft,
-    place: tuple[int, int, Delete | Detach],
+    place: tuple[int, int, Action],
     selection: Selection,
     counted: Counted,
     *,
@@ -426,7 +426,7 @@ def _made(
         expected=counted.items,
         cascade=tuple(
             CascadeCount(dataset=c.dataset, effect=c.effect, expected=counted.cascade.get(c.dataset, 0))
-            for c in dataset.cascades
+            for c in (() if isinstance(action, Anonymise) else dataset.cascades)
         ),
         limit=counted.items + late_allowance(counted.items),
         level=level,
@@ -436,8 +436,8 @@ def _made(
     )
 
 
-def _only(action: Delete | Detach) -> tuple[AnyOf, ...]:
-    if isinstance(action, Delete):
+def _only(action: Action) -> tuple[AnyOf, ...]:
+    if not isinstance(action, Detach):
         return ()
     return (AnyOf(inner=tuple(Not(inner=IsNull(column=column)) for column in action.columns)),)
 

@@ -9,9 +9,9 @@ from lifecycle.flow.deployment import Deployment
 from lifecycle.ports.store import Finding, Store
 
 
-def refuse_fatal(store: Store, datasets: Sequence[str]) -> None:
-    """Raise Refused with every fatal finding about these datasets (I11)."""
-    fatal = [finding for finding in store.inspect(datasets) if finding.fatal]
+def refuse_fatal(store: Store, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> None:
+    """Raise Refused with every fatal finding about these datasets (I11), some of which are to be anonymised."""
+    fatal = [finding for finding in store.inspect(datasets, anonymised) if finding.fatal]
     if fatal:
         raise Refused(
             "; ".join(f"{finding.dataset or store.id}: {finding.what} [{finding.code}]" for finding in fatal),
@@ -24,10 +24,12 @@ def doctor(deployment: Deployment) -> list[Finding]:
     """Return every store's findings: unreachable, unprepared, read-only, and what is unsafe about its datasets."""
     findings: list[Finding] = []
     for name, store in sorted(deployment.stores.items()):
-        datasets = [dataset.id for dataset in deployment.policy.inventory.in_store(name)]
+        local = deployment.policy.inventory.in_store(name)
+        datasets = [dataset.id for dataset in local]
+        anonymised = [dataset.id for dataset in local if dataset.anonymise]
         try:
             findings.extend(_of_store(store))
-            findings.extend(store.inspect(datasets))
+            findings.extend(store.inspect(datasets, anonymised))
         except LifecycleError as error:
             findings.append(Finding("unreachable", name, None, error.message, error.advice(), fatal=True))
     return findings

@@ -10,6 +10,7 @@ from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import LifecycleError
 from lifecycle.core.obligation import Obligation
 from lifecycle.core.selection import Before, Bound, Selection
+from lifecycle.flow.anonymising import undone
 from lifecycle.flow.controls import effective_now
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.mirror import mirror
@@ -86,13 +87,14 @@ def _up_to_today(obligation: Obligation, now: datetime) -> tuple[Before, ...]:
 def _bound(
     deployment: Deployment, obligation: Obligation, due: Iterable[Before], *, respect_holds: bool = True
 ) -> Bound:
-    only = deployment.policy.inventory.dataset(obligation.dataset).only
+    dataset = deployment.policy.inventory.dataset(obligation.dataset)
     return Bound(
         Selection(
             dataset=obligation.dataset,
             scope=obligation.scope,
             due=tuple(due),
-            only=only,
+            only=dataset.only,
+            undone=undone(dataset, obligation),
             respect_holds=respect_holds,
         )
     )

@@ -5,6 +5,8 @@ how many rows there are, and again at the end: receipts that exceed what went of
 stay became fewer, are a deletion of too much. Before anything is changed, the executor's own count must equal the
 fresh one.
 
+An anonymising job leaves as many rows as there were: what is weighed is how many of them are not anonymised.
+
 What it cannot see: too much deleted without a receipt, or hidden by as many rows inserted meanwhile, or in a job during
 which holds changed.
 """
@@ -17,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.job import Job
-from lifecycle.core.plan import Delete, Plan, Step
+from lifecycle.core.plan import Detach, Plan, Step
 from lifecycle.evidence import canonical
 from lifecycle.flow.binding import bind
 from lifecycle.flow.controls import log_refusal
@@ -88,7 +90,7 @@ def _name(job: str) -> str:
 def _by_dataset(plan: Plan) -> dict[str, list[Step]]:
     found: dict[str, list[Step]] = {}
     for step in plan.walked():
-        if isinstance(step.action, Delete):
+        if not isinstance(step.action, Detach):
             found.setdefault(step.dataset, []).append(step)
     return found
 
@@ -133,7 +135,8 @@ def _weight(deployment: Deployment, steps: Iterable[Step]) -> Weight:
 
 
 def _rows(deployment: Deployment, steps: Sequence[Step]) -> int:
-    return deployment.stores[steps[0].store].population(steps[0].dataset)
+    """Count all rows; of an anonymising step those that are not anonymised: it takes from them as a deletion does."""
+    return deployment.stores[steps[0].store].population(steps[0].dataset, steps[0].selection.undone)
 
 
 def _holds(deployment: Deployment, steps: Sequence[Step]) -> int:
