@@ -234,9 +234,9 @@ def test_a_deletion_takes_anonymised_rows_too(world: SqlWorld, store: Store, kin
 SHAPES = [
     "CREATE TABLE country (code {text} PRIMARY KEY)",
     "CREATE TABLE owner (id {integer} PRIMARY KEY, firm {text}, email {text})",
-    "CREATE TABLE shape (id {integer} PRIMARY KEY, firm {text}, must {text} NOT NULL, once {text} UNIQUE, "
-    "country {text} REFERENCES country (code), owner {integer} REFERENCES owner (id), short {short}, number {integer}, "
-    "sum {integer} GENERATED ALWAYS AS (number + 1) STORED, alias {text} UNIQUE, blob {blob})",
+    """CREATE TABLE shape (id {integer} PRIMARY KEY, firm {text}, must {text} NOT NULL, once {text} UNIQUE,
+    country {text} REFERENCES country (code), owner {integer} REFERENCES owner (id), short {short}, number {integer},
+    sum {integer} GENERATED ALWAYS AS (number + 1) STORED, alias {text} UNIQUE, blob {blob})""",
     "CREATE TABLE below (id {integer} PRIMARY KEY, firm {text}, alias {text} REFERENCES shape (alias))",
     "CREATE INDEX below_alias ON below (alias)",
 ]

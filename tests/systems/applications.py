@@ -286,6 +286,71 @@ PARKING_REMINDER = _application(
 """,
 )
 
+PARKING_ANONYMOUS = _application(
+    "parking-reminder",
+    "n8n",
+    "[]",
+    """
+    CREATE TABLE bookings (id INTEGER PRIMARY KEY, site TEXT NOT NULL, number TEXT NOT NULL UNIQUE,
+      booked_from TEXT NOT NULL, booked_until TEXT NOT NULL, price INTEGER NOT NULL);
+    CREATE TABLE drivers (id INTEGER PRIMARY KEY, site TEXT NOT NULL, booking_id INTEGER REFERENCES bookings(id),
+      name TEXT NOT NULL, mobile TEXT, booked_until TEXT NOT NULL);
+    CREATE TABLE invoices (number TEXT PRIMARY KEY, site TEXT NOT NULL, contact TEXT NOT NULL, issued_on TEXT NOT NULL);
+    CREATE INDEX bookings_site ON bookings (site);
+    CREATE INDEX drivers_site ON drivers (site);
+    CREATE INDEX drivers_booking ON drivers (booking_id);
+    CREATE INDEX invoices_site ON invoices (site);
+    """,
+    """\
+  - id: bookings
+    store: db
+    table: bookings
+    category: booking
+    key: [id]
+    tenant: {by: column, column: site}
+    times: {booking-end: {column: booked_until, encoding: iso-text}}
+    persons: [{column: number, holds: id}]
+    anonymise:
+      - {how: keep, column: id, why: A running number that no driver is told and no other table keeps}
+      - {how: keep, column: site, why: The controller}
+      - {how: keep, column: booked_until, why: The start time of the period}
+      - {how: token, column: number}
+      - {how: date, column: booked_from, to: month}
+      - {how: number, column: price, step: 500}
+  - id: drivers
+    store: db
+    table: drivers
+    category: contact
+    key: [id]
+    tenant: {by: column, column: site}
+    times: {booking-end: {column: booked_until, encoding: iso-text}}
+    persons: [{column: booking_id, holds: id}, {column: name, holds: name}, {column: mobile, holds: phone}]
+    anonymise:
+      - {how: keep, column: id, why: A running number that stands nowhere else}
+      - {how: keep, column: site, why: The controller}
+      - {how: keep, column: booked_until, why: The start time of the period}
+      - {how: set-null, column: booking_id}
+      - {how: constant, column: name, value: anonymised}
+      - {how: set-null, column: mobile}
+  - id: invoices
+    store: db
+    table: invoices
+    category: identification
+    key: [number]
+    tenant: {by: column, column: site}
+    times:
+      issued: {column: issued_on, encoding: date}
+      booking-end: {column: issued_on, encoding: date}
+    statutory: [{kind: invoice, holder: processor, start: issued, why: Invoices of the operator to the tenant}]
+    anonymise:
+      - {how: keep, column: number, why: The invoice number of the operator's own books}
+      - {how: keep, column: site, why: The controller}
+      - {how: keep, column: issued_on, why: The start time of the statutory period}
+      - {how: constant, column: contact, value: anonymised}
+    export: false
+""",
+)
+
 LOGS_ONLY = _application(
     "parking-reminder",
     "n8n",

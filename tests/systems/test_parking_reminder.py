@@ -10,10 +10,9 @@ import pytest
 from lifecycle.core.errors import InvalidDocument, Refused
 from lifecycle.flow import instructing, offboard
 from lifecycle.flow.instructing import Given
-from lifecycle.flow.planning import plan_rule
-from tests.systems.applications import PARKING_REMINDER
+from tests.systems.applications import PARKING_ANONYMOUS, PARKING_REMINDER
 from tests.systems.layers import anonymise_bookings
-from tests.systems.world import AUTHOR, FIRST, Company, at, company, customer, local_days, utc, withheld
+from tests.systems.world import FIRST, Company, at, company, customer, local_days, utc, withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,14 +137,77 @@ def test_a_parameter_that_no_clause_knows_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_anonymising_is_granted_by_the_clause_and_refused_by_this_version(tmp_path: Path) -> None:
-    """Clause 3.5 grants either; a policy that says anonymise is refused by name, nothing is deleted in its place."""
-    tenants = [site(AIRPORT, A_MONTH)]
+def _told_apart(parking: Company, table: str, column: str, value: str) -> tuple[list[date], list[date]]:
+    """Return the ends of the bookings whose column has that value, and of the others."""
+    rows = parking.rows(f"SELECT booked_until, {column} FROM {table} WHERE site = ?", AIRPORT)
+    ends = {True: list[str](), False: list[str]()}
+    for end, found in rows:
+        ends[(found or "").startswith(value)].append(end)
+    return sorted(local_days(ends[True])), sorted(local_days(ends[False]))
+
+
+def test_the_story_of_bookings_that_are_anonymised(tmp_path: Path) -> None:
+    """Clause 3.5 grants either: after the period rows stay and name nobody; those of the statute are untouched."""
     root = tmp_path / "parking"
-    with company(root, PARKING_REMINDER, START, *tenants, policies=anonymise_bookings) as parking:
-        _furnish(parking, AIRPORT, 0)
-        with pytest.raises(Refused, match="rule booking anonymises bookings; this version only deletes") as refusal:
-            plan_rule(parking.line, "parking-reminder", "booking", author=AUTHOR)
-        assert refusal.value.guard == "not-built"
-        assert dict(parking.tick()) == {"booking": "refused", "logs": "observing"}
-        assert len(_ends(parking, AIRPORT)) == 30
+    tenants = [site(AIRPORT, A_MONTH)]
+    with company(root, PARKING_ANONYMOUS, START, *tenants, policies=anonymise_bookings) as parking:
+        now = at(START)
+        ends = [utc(now - timedelta(days=10 * i)) for i in range(30)]
+        parking.write("bookings", *((i, AIRPORT, f"B-{i}", end, end, 1234 + i) for i, end in enumerate(ends)))
+        parking.write("drivers", *((i, AIRPORT, i, f"Driver {i}", f"+49{i}", end) for i, end in enumerate(ends)))
+        years = (2016, 2017, 2018, 2025)
+        parking.write("invoices", *((f"{year}", AIRPORT, "Jane Roe", f"{year}-03-04") for year in years))
+        parking.tick()
+
+        # Booking's end and thirty days: the rows stay, the numbers are tokens, drivers have no name and no booking.
+        ran = parking.authorise("booking")
+        assert (ran.outcome, ran.clean) == ("done", True)
+        done, open_ = _told_apart(parking, "bookings", "number", "anon~")
+        assert (done[-1], open_[0], len(done) + len(open_)) == (date(2026, 7, 22), date(2026, 8, 1), 30)
+        assert _told_apart(parking, "drivers", "name", "anonymised") == (done, open_)
+        late = "SELECT DISTINCT booking_id, mobile FROM drivers WHERE name = 'anonymised'"
+        assert parking.rows(late) == [(None, None)]
+        assert {price % 500 for price in parking.column("SELECT price FROM bookings WHERE number LIKE 'anon~%'")} == {0}
+
+        # The operator's own invoices follow their statute: eight years from the end of the year.
+        named = parking.column("SELECT number FROM invoices WHERE contact = 'Jane Roe' ORDER BY 1")
+        assert named == ["2018", "2025"]
+
+        # The certificate counts them as anonymised, apart from deleted ones.
+        planned = next(p for p in parking.json("plan", "--list")["plans"] if p["state"] == "done")
+        facts = parking.certify_hash(planned["hash"])
+        counts = {row["dataset"]: (row["method"], row["anonymised"], row["deleted"]) for row in facts["datasets"]}
+        assert counts == {
+            "bookings": ("anonymise", len(done), 0),
+            "drivers": ("anonymise", len(done), 0),
+            "invoices": ("anonymise", 2, 0),
+        }
+
+        # The nights go on by mandate; ten days later one more booking is due, and only that one changes.
+        parking.nights(START, date(2026, 9, 10))
+        later, _ = _told_apart(parking, "bookings", "number", "anon~")
+        assert later == [*done, date(2026, 8, 1), date(2026, 8, 11)][: len(later)]
+        assert len(later) > len(done)
+
+        # A form that comes late writes a name back: it is due again, and not for long.
+        parking.change("UPDATE drivers SET name = 'Driver 29', mobile = '+4929' WHERE id = 29")
+        parking.nights(date(2026, 9, 10), date(2026, 9, 11))
+        assert parking.rows("SELECT name, mobile FROM drivers WHERE id = 29") == [("anonymised", None)]
+
+        # At the contract's end everything goes, anonymised or not, but for what the statute keeps.
+        parking.go(date(2026, 9, 30))
+        offboard.end(parking.line, parking.tenant(AIRPORT), ends_on=date(2026, 9, 30))
+        parking.go(date(2026, 10, 31))
+        parking.certify(parking.let_go(AIRPORT))
+        left = {table: len(rows) for table, rows in parking.everything("site", AIRPORT).items() if rows}
+        assert left == {"invoices": 2}
+
+
+def test_anonymising_needs_to_be_told_how(tmp_path: Path) -> None:
+    """A policy that anonymises datasets which do not say what becomes of their columns is refused with its place."""
+    root = tmp_path / "parking"
+    with (
+        pytest.raises(InvalidDocument, match="anonymises 'bookings', and nothing says how"),
+        company(root, PARKING_REMINDER, START, site(AIRPORT, A_MONTH), policies=anonymise_bookings),
+    ):
+        pass

@@ -91,6 +91,11 @@ class Company:
         with closing(sqlite3.connect(self.database)) as connection, connection:
             connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
+    def change(self, sql: str) -> None:
+        """Let the application change rows."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(sql)
+
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the application's database."""
         with closing(sqlite3.connect(self.database)) as connection:
@@ -198,7 +203,11 @@ class Company:
 
     def certify(self, planned: Planned) -> dict[str, Any]:
         """Issue a certificate and let the offline verifier judge its bundle; return what a reader learns from it."""
-        certificate = certify.issue(self.line, planned.hash)
+        return self.certify_hash(planned.hash)
+
+    def certify_hash(self, plan_hash: str) -> dict[str, Any]:
+        """Do the same for the plan of that hash."""
+        certificate = certify.issue(self.line, plan_hash)
         data = certify.bundle(self.line, certificate)
         report = offline.verify(data, Trust.parse(self.trust), now=self.clock.now())
         assert (report.verdict, report.findings) == ("valid", ())
