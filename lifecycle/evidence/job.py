@@ -109,14 +109,15 @@ def _plan(case: Case, frame: Frame) -> Iterator[Finding]:
     if not case.plan_hash == created["plan_hash"] == started["plan_hash"] or started["plan"] != created["plan"]:
         yield invalid("plan-hash", "plan, plan.created and job.started do not name the same plan")
     steps = case.plan.get("steps")
+    known = [step for step in (steps if isinstance(steps, list) else []) if isinstance(step, dict)]
     documented = [
-        (step.get("id"), step.get("store"), step.get("dataset"))
-        for step in (steps if isinstance(steps, list) else [])
-        if isinstance(step, dict)
+        (step.get("id"), step.get("store"), step.get("dataset"), _part(step, "action", "kind")) for step in known
     ]
-    logged = [(step["step"], step["store"], step["dataset"]) for step in created["steps"]]
+    logged = [(step["step"], step["store"], step["dataset"], step["action"]) for step in created["steps"]]
     if documented != logged or len({step[0] for step in logged}) != len(logged):
         yield invalid("plan-steps", "the steps in plan.created are not those of the plan")
+    if not all(_selects_what_it_does(step) for step in known):
+        yield invalid("plan-undone", "a step of the plan does not select what it anonymises, or names no transform")
     if (case.plan.get("author"), case.plan.get("kind")) != (created["author"], created["kind"]):
         yield invalid("plan-header", "author or kind in plan.created are not those of the plan")
     if (
@@ -126,6 +127,19 @@ def _plan(case: Case, frame: Frame) -> Iterator[Finding]:
         yield invalid("policy-hash", "the plan was made under other documents than the certificate names")
     if created["kind"] == "offboarding" and case.predicate["type"] != "tenant":
         yield invalid("tenancy", "an offboarding is certified to its tenant")
+
+
+def _part(step: Mapping[str, Any], name: str, field: str) -> Any:
+    inner = step.get(name)
+    return inner.get(field) if isinstance(inner, dict) else None
+
+
+def _selects_what_it_does(step: Mapping[str, Any]) -> bool:
+    """Whether the residue of an anonymising step means what it says: rows on which its transforms are not done."""
+    undone, transforms = _part(step, "selection", "undone"), _part(step, "action", "transforms")
+    if _part(step, "action", "kind") != "anonymise":
+        return not undone
+    return bool(transforms) and undone == transforms
 
 
 def _batch_entries(case: Case) -> list[Numbered]:

@@ -142,7 +142,7 @@ def final(completeness="final", **more):
         (
             "rule",
             {
-                "plan": put("steps", 1, "action", {"kind": "detach"}),
+                "plan": put("steps", 1, world.step("s002", "users", "detach", 2)),
                 "entries": lambda e: find(e, "verification.done")["checks"].pop(),
             },
         ),
@@ -221,6 +221,22 @@ LIES = {
         "rule",
         {"entries": lambda e: find(e, "plan.created")["steps"][0].update(dataset="users")},
         "plan-steps",
+    ),
+    "another action logged": (
+        "rule",
+        {"entries": lambda e: find(e, "plan.created")["steps"][1].update(action="delete")},
+        "plan-steps",
+    ),
+    "anonymises without a transform": (
+        "rule",
+        {"plan": put("steps", 1, "action", {"kind": "anonymise", "transforms": []})},
+        "plan-undone",
+    ),
+    "does not select what it anonymises": ("rule", {"plan": put("steps", 1, "selection", "undone", [])}, "plan-undone"),
+    "a deletion that looks away from what is anonymised": (
+        "rule",
+        {"plan": put("steps", 0, "selection", {"undone": [{"how": "set-null", "column": "email"}]})},
+        "plan-undone",
     ),
     "other author logged": ("rule", {"entries": setting("plan.created", author="ops-b")}, "plan-header"),
     "rule plan as offboarding": ("rule", {"entries": setting("plan.created", kind="rule", author="x")}, "plan-header"),

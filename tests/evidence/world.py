@@ -74,6 +74,13 @@ def step(name, dataset, action, expected):
     }
 
 
+def anonymising(planned):
+    """A step that anonymises selects what its transforms have not done."""
+    transforms = [{"how": "set-null", "column": "email"}]
+    action = {**planned["action"], "transforms": transforms}
+    return {**planned, "action": action, "selection": {"dataset": planned["dataset"], "undone": transforms}}
+
+
 def make_plan(kind):
     return {
         "lifecycle": "plan/v1",
@@ -82,7 +89,7 @@ def make_plan(kind):
         "author": "scheduler",
         "policy_hash": POLICY,
         "rule": "logs" if kind == "rule" else None,
-        "steps": [step("s001", "tickets", "delete", 5), step("s002", "users", "anonymise", 2)],
+        "steps": [step("s001", "tickets", "delete", 5), anonymising(step("s002", "users", "anonymise", 2))],
     }
 
 
@@ -180,6 +187,7 @@ def plan_entries(plan, plan_hash, tenant, approvers):
     }
     for logged in created["steps"]:
         del logged["id"]
+        logged.pop("selection", None)
     return [created, *(approved(plan_hash, tenant, name, signer) for name, signer in approvers)]
 
 
