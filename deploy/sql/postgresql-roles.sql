@@ -59,6 +59,10 @@ $$;
 --       the same, only where the inventory declares `cascades` for tickets: their rows are locked before they go
 --   GRANT UPDATE (other_id) ON left_side TO lifecycle_executor;
 --       a column that the inventory names under `detach`
+--   GRANT SELECT (email), UPDATE (email, created_at) ON tickets TO lifecycle_executor;
+--   GRANT SELECT (email) ON tickets TO lifecycle_planner;
+--       columns that the inventory transforms under `anonymise`, where a rule anonymises: whether they are done is read
+--       from their values, inside the server; and the start times, which are written back as they were
 --   GRANT SELECT ON tickets TO lifecycle_planner;
 --       whole rows, only where they are exported
 --
