@@ -14,6 +14,7 @@ _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DROPPED = frozenset({"title", "discriminator"})
 _BORROWED = {
     "kind": "Which condition it is.",
+    "how": "What becomes of the column.",
     "column": "The column.",
     "values": "The values that it may equal, byte for byte.",
     "inner": "The condition or conditions inside.",
