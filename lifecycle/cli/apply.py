@@ -76,6 +76,6 @@ def _confirm(session: Session, deployment: Deployment, full: str, yes: str | Non
     session.ask(plan_view.page(Page(), fact))
     wanted = tenant_of(deployment, fact.plan.tenant).id if fact.plan.tenant else words.short(full)
     what = "the tenant's id" if fact.plan.tenant else "the first eight digits of the hash"
-    write(clean(f"This deletes for good. Type {what} to go on: "), error=True)
+    write(clean(f"This cannot be undone. Type {what} to go on: "), error=True)
     if sys.stdin.readline().rstrip("\r\n") != wanted:
         raise Refused("not confirmed; nothing was changed", guard="not-confirmed", advice="Run it again to confirm.")

@@ -121,7 +121,7 @@ def _page(certificate: Certificate, statement: dict[str, Any], reasons: Sequence
         ],
         indent=2,
     )
-    headers = ("dataset", "store", "rule", "selected", "deleted", "changed", "kept", "late", "remaining")
+    headers = ("dataset", "store", "rule", "selected", "deleted", "anonymised", "changed", "kept", "late", "remaining")
     page.table(headers, [[dataset[name] for name in headers] for dataset in statement["datasets"]])
     page.lines(
         f"withheld: {group['count']} of {group['dataset']}: {group['legal_ground']}, {group['duty_holder']}'s duty, "

@@ -9,6 +9,11 @@ _OTHER = 'id: other\n    clause: "5"\n    start: collection\n'
 _TEST_STORE = "    kind: sql\n    place: {country: DE}\n    environment: test\n"
 _LOG_RULE = '  - id: log-rule\n    clause: "5.7"'
 
+_AT = "times: {collection: {column: at, encoding: utc}}"
+_KEEP_AT, _CHANGE_AT = "{how: keep, column: at, why: Start}", f"{{how: {M}set-null, column: at}}"
+_KEPT = f"{{how: keep, column: id, why: Key}}, {{how: keep, column: tenant_id, why: Tenant}}, {_KEEP_AT}"
+_KEY_CHANGED = _KEPT.replace("how: keep, column: id, why: Key", f"how: {M}token, column: id")
+
 AGREEMENTS = [
     swap("rule without clause and reason", "agreement", _LOG_RULE, f"  - {M}id: log-rule", "clause or on the operator"),
     swap(
@@ -242,6 +247,65 @@ INVENTORIES = [
         "encoding: local, zone: Europe/Berlin",
         f"encoding: {M}local",
         "without its zone",
+    ),
+    swap(
+        "treated by no known way",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{{how: {M}hash, column: ip}}]",
+        "missing or unknown",
+    ),
+    swap(
+        "kept without a reason",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{M}{{how: keep, column: id}}, {{how: set-null, column: ip}}]",
+        "why is missing",
+    ),
+    swap(
+        "a column that nobody decided about",
+        "inventory",
+        _AT,
+        f"{_AT}\n    columns: [id, tenant_id, at, ip, agent]\n"
+        f"    anonymise: {M}[{_KEPT}, {{how: set-null, column: ip}}]",
+        "'agent' is not accounted for",
+    ),
+    swap(
+        "a start time that would change",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{_KEPT.replace(_KEEP_AT, _CHANGE_AT)}]",
+        "'at' is the start time",
+    ),
+    swap(
+        "a person who would be left over",
+        "inventory",
+        _AT,
+        f"{_AT}\n    persons: [{{column: ip, holds: other}}]\n"
+        f"    anonymise: [{_KEPT}, {{how: {M}keep, column: ip, why: Wrong}}, {{how: set-null, column: agent}}]",
+        "names a person",
+    ),
+    swap(
+        "a column treated twice",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{_KEPT}, {{how: token, column: ip}}, {{how: set-null, column: {M}ip}}]",
+        "treated twice",
+    ),
+    swap("a key that is anonymised", "inventory", _AT, f"{_AT}\n    anonymise: [{_KEY_CHANGED}]", "'id' is the key"),
+    swap(
+        "a step of one",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{_KEPT}, {{how: number, column: ip, step: {M}1}}]",
+        "out of bounds",
+    ),
+    swap(
+        "a token too short to be told",
+        "inventory",
+        _AT,
+        f"{_AT}\n    anonymise: [{_KEPT}, {{how: token, column: ip, digits: {M}8}}]",
+        "out of bounds",
     ),
     swap("encoding that does not exist", "inventory", "encoding: epoch-s", f"encoding: {M}unix", "not one of"),
     swap("dataset twice", "inventory", "- id: bookings", f"- id: {M}log", "twice"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from lifecycle.ports.store import HoldRow, Store
 from lifecycle.testing import store_world as w
 from tests.stores import anonymised as a
 from tests.stores.worlds import PostgresqlWorld, SqliteWorld, SqlWorld
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROWS = 300
 
@@ -153,6 +156,21 @@ def test_I01_a_row_that_became_active_again_is_not_changed(world: SqlWorld, stor
     assert store.apply(made) == replace(receipt, by_tenant={}), "a second delivery finds the receipt"
     keys = world.open_keys(receipt.sealed, w.SEALING_KEY, "b1")
     assert {int(key[0]) for key in keys} == set(range(20)) - {3}
+
+
+def test_I32_anonymised_values_leave_the_file(sqlite_path: Path) -> None:
+    """After a walk neither the database, its indexes nor its write-ahead log holds a value that was replaced."""
+    world = SqliteWorld(sqlite_path, (a.PERSONS,), a.ddl("sqlite"))
+    world.run("PRAGMA journal_mode=WAL")
+    store = w.ready(world.store())
+    rng = random.Random(7)
+    rows = [a.person(n, rng, firm="acme", made=w.at(a.OLD), name=f"canary name {n}") for n in range(300)]
+    world.insert("persons", [a.stored(row, "sqlite") for row in rows])
+    world.connection.close()
+    assert run(store, a.bound()) == 300
+    store.close()
+    files = [path for path in sqlite_path.parent.iterdir() if path.is_file()]
+    assert sum(path.read_bytes().count(b"canary") for path in files) == 0
 
 
 def test_I07_held_rows_are_not_anonymised(world: SqlWorld, store: Store, kind: str) -> None:

@@ -208,6 +208,41 @@ def test_the_roles_carry_the_whole_line(world: Roles, tmp_path: Path) -> None:
     assert deliver(world, tmp_path / "second")["tickets"] == 12
 
 
+TREATED = """anonymise: [
+       {how: keep, column: id, why: A number}, {how: keep, column: portal_id, why: The tenant},
+       {how: keep, column: at, why: The start time}, {how: token, column: ip}], tenant: {by: column, column: portal_id},
+     times: {collection: {column: at, """
+ANONYMISING = """
+GRANT SELECT (ip), UPDATE (ip, at) ON access_log TO lifecycle_executor;
+GRANT SELECT (ip) ON access_log TO lifecycle_planner;
+"""
+
+
+def test_the_roles_anonymise_with_the_grants_that_are_named_for_it(world: Roles) -> None:
+    """Without UPDATE on the transformed column and the start time the server refuses; with them the line is whole."""
+    agreement = world.folder / "policies" / "agreements" / "clientport.yaml"
+    rule = "gone_by: P90D\n    action: "
+    text = agreement.read_text().replace(f"{rule}delete", f'{rule}anonymise\n    anonymise_clause: "§ 4"', 1)
+    agreement.write_text(text)
+    inventory = world.folder / "inventory.yaml"
+    before, name, after = inventory.read_text().partition("id: access-log")
+    there = "tenant: {by: column, column: portal_id}, times: {collection: {column: at, "
+    assert after.count(there) == 1
+    inventory.write_text(before + name + after.replace(there, TREATED))
+    with world.open() as deployment, pytest.raises(LifecycleError) as error:
+        planning.plan_rule(deployment, "clientport", "server-logs", author="lifecycle")
+    assert getattr(error.value, "guard", None) == "privilege"
+    run_psql(world.admin, ["--command", ANONYMISING])
+    with world.open() as deployment:
+        logs = planning.plan_rule(deployment, "clientport", "server-logs", author="lifecycle")
+        assert logs is not None
+        approve(deployment, logs.hash, "op-one", world.key("op-one"))
+        assert carried_out(deployment, logs) == logs.plan.expected() > 0
+        assert certify.issue(deployment, logs.hash).completeness
+    rows = world.rows("SELECT count(*) FROM access_log WHERE ip LIKE 'anon~%'")
+    assert rows == [(logs.plan.expected(),)]
+
+
 def carried_out(deployment: Deployment, planned: planning.Planned) -> int:
     """Apply a plan and return how many rows it deleted; the job ends clean."""
     ran = execute.apply(deployment, planned.hash)

@@ -16,7 +16,7 @@ from lifecycle.core.errors import Refused
 from lifecycle.core.plan import Delete
 from lifecycle.core.selection import Bound
 from lifecycle.evidence.digest import digest
-from lifecycle.ports.store import Batch, Closing, Cut, Json, Receipt
+from lifecycle.ports.store import Batch, Closing, Cut, Finding, Json, Receipt
 from lifecycle.stores.memory.reading import Row
 from lifecycle.stores.memory.store import MemoryStore
 
@@ -57,6 +57,12 @@ class ListedMemoryStore(MemoryStore):
                 kept[reason] += 1
         self._failpoint("batch.changed")
         return self._receipt(batch.id, (batch.sealing_key, batch.commitment_key), gone, kept)
+
+    def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
+        """Refuse anonymising beside what else is found: items are deleted or kept."""
+        what, fix = "items of this store are deleted or kept, not anonymised", "Let the rule delete."
+        refused = [Finding("anonymise-not-served", self.id, name, what, fix, True) for name in anonymised]
+        return super().inspect(datasets) + refused
 
     def _listed(self, batch: Batch) -> bytes:
         if batch.deployment != self._deployment:
