@@ -9,8 +9,8 @@ Conventions the verifier relies on:
 * ``batch.intent.number`` counts the batches of a *job*: 1, 2, 3 … without a gap; ``job.finished.batches`` is the last
   number (0 without batches), so that a tail of batches cannot be left out; ``job.finished.deleted`` is the sum over all
   receipts;
-* ``batch.receipt`` reports changed rows as ``deleted`` whatever the step's action is; the action in ``plan.created``
-  says whether they were deleted, anonymised, or only detached from each other;
+* ``batch.receipt``, ``job.finished`` and ``run.summary`` report changed rows as ``deleted`` whatever the step's action
+  is; the action in ``plan.created`` says whether they were deleted, anonymised, or only detached from each other;
 * ``operator`` is an operator's id as the operators and trust files know it; ``author`` may be one too;
 * ``certificate.issued.statement_hash`` is the SHA-256 of the signed in-toto statement's bytes;
 * ``signature`` fields are what ``lifecycle.evidence.approval`` makes.
