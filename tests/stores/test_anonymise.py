@@ -115,6 +115,26 @@ def test_I01_nothing_of_a_due_person_is_left_and_nobody_else_is_touched(
     assert store.count(a.bound()).items == store.residue(a.bound()).items == 0
 
 
+def test_I09_dates_beyond_every_calendar_are_removed(postgres_url: str) -> None:
+    """Infinity, years before Christ and of six digits break no statement: they are no dates, and go."""
+    world = PostgresqlWorld(postgres_url, (a.PERSONS,), a.ddl("postgresql"))
+    store = w.ready(world.store())
+    rng = random.Random(4)
+    odd = ("infinity", "-infinity", "4713-01-01 BC", "294277-01-01", "5874897-12-31", "9999-12-31")
+    rows = [a.person(n, rng, firm="acme", made=w.at(a.OLD), born=None, seen=None) for n in range(len(odd))]
+    world.insert("persons", rows)
+    for number, value in enumerate(odd):
+        world.run("UPDATE persons SET born = %s::date WHERE id = %s", [value, number])
+    for number, value in ((0, "infinity"), (1, "-infinity"), (2, "4713-01-01 BC"), (3, "294276-12-31")):
+        world.run("UPDATE persons SET seen = %s::timestamptz WHERE id = %s", [value, number])
+    assert store.count(a.bound()).items == store.residue(a.bound()).items == len(odd)
+    assert run(store, a.bound()) == len(odd)
+    left = world.run("SELECT born::text, seen FROM persons ORDER BY id").fetchall()
+    assert [row["born"] for row in left] == [None] * 5 + ["9999-01-01"]
+    assert {row["seen"] for row in left} == {None}
+    world.close()
+
+
 def test_I19_a_second_run_changes_nothing(world: SqlWorld, store: Store, kind: str) -> None:
     """What is done is not selected: no piece is cut, no token is drawn anew."""
     fill(world, kind)

@@ -35,7 +35,10 @@ def postgresql(column: str, word: str, bind: Bind, transform: Transform, same: s
             form, start = ("MM-DD", "01-01") if transform.to == "year" else ("DD", "01")
             clock = "" if word == "date" else " HH24:MI:SS.US"
             begins = start + ("" if word == "date" else " 00:00:00.000000")
-            told = f"NOT isfinite({column}) OR to_char({at}, '{form}{clock}') = '{begins}'"
+            told = (
+                f"CASE WHEN {column} >= '0001-01-01' AND {column} < '10000-01-01' "
+                f"THEN to_char({at}, '{form}{clock}') = '{begins}' ELSE FALSE END"
+            )
         case CoarseDate():
             month = "01" if transform.to == "year" else "(0[1-9]|1[012])"
             told = f"{text} ~ '^[12][0-9][0-9][0-9]-{month}-01([ T]00:00:00Z?)?$'"

@@ -116,6 +116,12 @@ def _constant(transform: Constant, kind: str) -> Expression:
 
 
 def _date(value: Expression, kind: str, to: str) -> Expression:
+    """The first day; NULL for infinity and for years that no calendar of four digits has."""
+    first, end = (sa.cast(sa.literal(day, sa.Text()), Server(kind)) for day in ("0001-01-01", "10000-01-01"))
+    return sa.case((sa.and_(value >= first, value < end), _truncated(value, kind, to)))
+
+
+def _truncated(value: Expression, kind: str, to: str) -> Expression:
     if kind == "date":
         return sa.cast(sa.func.date_trunc(to, sa.cast(value, Server("timestamp without time zone"))), Server("date"))
     if kind == "timestamp without time zone":
