@@ -18,6 +18,7 @@ from tests.stores import anonymised as a
 from tests.stores.worlds import PostgresqlWorld, SqliteWorld, SqlWorld
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ROWS = 300
@@ -193,6 +194,37 @@ def test_I32_anonymised_values_leave_the_file(sqlite_path: Path) -> None:
     assert sum(path.read_bytes().count(b"canary") for path in files) == 0
 
 
+class Killed(Exception):
+    """The process ends here."""
+
+
+POINTS = ("batch.begun", "batch.fenced", "batch.receipt-open", "batch.changed", "batch.receipt-sealed")
+
+
+def test_I16_a_batch_that_dies_changed_all_or_nothing(world: SqlWorld, store: Store, kind: str) -> None:
+    """Before COMMIT no value and no receipt is left behind; after it both are there, and recovery reads them."""
+    rng = random.Random(11)
+    world.insert("persons", [a.stored(a.person(n, rng, firm="acme", made=w.at(a.OLD)), kind) for n in range(9)])
+    before = world.rows("persons")
+
+    def dies(at: str) -> Callable[[str], None]:
+        def failpoint(name: str) -> None:
+            if name == at:
+                raise Killed
+
+        return failpoint
+
+    for number, point in enumerate(POINTS):
+        with pytest.raises(Killed):
+            world.store(dies(point)).apply(w.batch(store, a.bound(), f"b{number}", action=a.ACTION))
+        assert world.rows("persons") == before, point
+        assert store.void(f"b{number}").state == "void"
+    with pytest.raises(Killed):
+        world.store(dies("batch.committed")).apply(w.batch(store, a.bound(), "b9", action=a.ACTION))
+    assert (store.void("b9").state, store.void("b9").deleted) == ("done", 9)
+    assert all(a.is_done(row, kind) for row in world.rows("persons"))
+
+
 def test_I07_held_rows_are_not_anonymised(world: SqlWorld, store: Store, kind: str) -> None:
     """A hold keeps the row with every value in it."""
     before = fill(world, kind)
@@ -356,6 +388,17 @@ def test_I11_what_forbids_anonymising_is_found_beforehand(
     plain = {finding.code for finding in shaped.store().inspect(["shape"]) if finding.fatal}
     assert {finding.code for finding in found} - plain == ({code} if code else set())
     assert all(finding.fix for finding in found)
+
+
+def test_rows_that_name_somebody_and_reference_these_are_told(shaped: SqlWorld) -> None:
+    """A child that keeps its person is the link to its anonymised parent; one that is anonymised too is not."""
+    person = PersonLink(column="alias", holds="name")
+    below = OWNER.model_copy(update={"id": "below", "table": "below", "persons": (person,)})
+    shaped.datasets = (shape(), OWNER, below)
+    assert "linked-from" in {f.code for f in shaped.store().inspect([], ["shape"])}
+    treated = below.model_copy(update={"anonymise": (SetNull(column="alias"),)})
+    shaped.datasets = (shape(), OWNER, treated)
+    assert "linked-from" not in {f.code for f in shaped.store().inspect([], ["shape"])}
 
 
 def test_I11_a_dataset_that_does_not_say_how_is_not_anonymised(shaped: SqlWorld) -> None:

@@ -111,6 +111,7 @@ class _Judged:
             yield self.say("anonymise-undeclared", "the inventory does not say how its columns are anonymised", fix)
             return
         yield from self.unaccounted(table)
+        yield from self.linked(table)
         columns = {column.name: column for column in table.columns}
         for treatment in self.dataset.anonymise:
             column = columns.get(treatment.column)
@@ -152,6 +153,15 @@ class _Judged:
         if any(name in key.to_columns for key in self.world.inbound(table)):
             what = f"other tables reference the column {name!r}: they would break, or change with it"
             yield self.say("referenced-column", what, "Anonymise no column that is referenced; delete these rows.")
+
+    def linked(self, table: Table) -> Iterator[Finding]:
+        """Rows elsewhere that name somebody and reference these: they are the link until they have gone themselves."""
+        for key in self.world.inbound(table):
+            for child in self.world.of_table(key.schema, key.table):
+                if child.persons and not child.anonymise and child.id != self.dataset.id:
+                    what = f"rows of {child.id} name persons and reference these rows over {', '.join(key.columns)}"
+                    fix = "See that they are deleted or anonymised no later than these."
+                    yield self.say("linked-from", what, fix, fatal=False)
 
     def linking(self, table: Table, treatment: Treatment) -> Iterator[Finding]:
         """A kept reference leads to rows that may still name the person."""
