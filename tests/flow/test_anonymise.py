@@ -155,6 +155,25 @@ def test_a_new_column_is_refused_at_plan_time_by_its_name(line: Anonymising) -> 
     assert refused.value.guard == "unsafe-schema"
 
 
+def test_I27_a_row_that_cannot_be_anonymised_stops_no_other(line: Anonymising) -> None:
+    """What is no date, in a column that may not be empty, stays; the run is partial and gets no certificate."""
+    inventory = line.world.folder / "inventory.yaml"
+    there, here = "{how: constant, column: ip, value: 0.0.0.0}", "{how: date, column: ip, to: month}"
+    inventory.write_text(inventory.read_text().replace(there, here))
+    odd = min(key for key, row in line.before.items() if key in line.must_change() and row[1] == "Acme")
+    made.execute(line.world, f"UPDATE access_log SET ip = '2025-03-14' WHERE id <> {odd}")
+    with line.world.open() as deployment:
+        plan = made.plan_rule(line.world, deployment)
+        ran = execute.apply(deployment, plan)
+        assert (ran.outcome, ran.clean) == ("partial", False)
+        with pytest.raises(Refused):
+            certify.issue(deployment, plan)
+    there_now = log.read(line.world)
+    assert there_now[odd] == line.before[odd]
+    due = line.must_change() - {odd}
+    assert {there_now[key][2] for key in due} == {"2025-03-01"}
+
+
 # ---- I35: a broken executor ----
 
 
