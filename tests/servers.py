@@ -244,6 +244,24 @@ def own_postgres_server() -> Iterator[OwnPostgres]:
 
 
 @contextlib.contextmanager
+def standby(primary: OwnPostgres) -> Iterator[OwnPostgres]:
+    """A replica that streams from a server of our own, and answers read-only questions."""
+    home, mark = _private_folder("lifecycle-pg-", primary.account)
+    server = OwnPostgres(primary.binaries, home, 0, primary.password, primary.account, mark)
+    try:
+        server._run(
+            "pg_basebackup", "-D", server.data, "-d", libpq_url(primary.url), "-R", "--checkpoint=fast", "--no-sync"
+        )
+        with (server.data / "postgresql.conf").open("a") as conf:
+            conf.write(f"unix_socket_directories = '{home}'\n")
+        _start_on_free_port(server)
+        yield server
+    finally:
+        server.stop()
+        _remove(home, mark)
+
+
+@contextlib.contextmanager
 def postgres() -> Iterator[str]:
     """A running server's URL (SQLAlchemy with psycopg)."""
     with postgres_server() as server:

@@ -15,7 +15,7 @@ from lifecycle.cli.session import Session, set_json
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Begin": ("demo", "init", "validate", "schema", "operator", "store", "tenant", "completion"),
-    "See": ("status", "explain", "scan", "coverage", "doctor"),
+    "See": ("status", "explain", "scan", "coverage", "doctor", "policy"),
     "The line": ("plan", "approve", "mandate", "apply", "run", "daemon", "stop", "resume"),
     "Registers": ("hold", "instruction", "export"),
     "Prove": ("certificate", "evidence", "verify"),

@@ -21,22 +21,37 @@ if TYPE_CHECKING:
 ENDS = frozenset({"contract-end", "window-end"})
 
 
-@verb("explain", example="explain acme\nexplain acme access-log --start 2026-03-04")
+EXAMPLE = """\
+explain acme
+explain acme access-log --start 2026-03-04
+explain acme access-log --key 4711"""
+
+
+@verb("explain", example=EXAMPLE)
 @tenant_argument
 @click.argument("dataset", type=NAME, required=False)
 @click.option("--start", type=A_DAY, help="Start day of the record that is explained. [default: today]")
+@click.option("--key", multiple=True, metavar="VALUE", help="Explain the row of this key; once for each key column.")
 @pass_session
-def command(session: Session, tenant: str, dataset: str | None, start: date | None) -> None:
-    """Show each window of a tenant's data: earliest and latest day, every reason, and which one prevails."""
+def command(session: Session, tenant: str, dataset: str | None, start: date | None, key: tuple[str, ...]) -> None:
+    """Show each window of a tenant's data: earliest and latest day, every reason, and which one prevails.
+
+    With --key, for one row: its start times are looked up in the store, and nothing else of it is read.
+    """
     from lifecycle.core.errors import InvalidDocument
     from lifecycle.flow import offboard
-    from lifecycle.flow.explaining import explain
+    from lifecycle.flow.explaining import explain, explain_row
 
-    with session.open(stores=False) as deployment:
+    if key and (dataset is None or start is not None):
+        raise click.UsageError("--key names a row: give its dataset, and no --start")
+    with session.open(stores=bool(key)) as deployment:
         known = offboard.find(deployment, tenant)
         if dataset is not None and all(dataset != one.id for one in deployment.policy.inventory.datasets):
             raise InvalidDocument("the inventory has no such dataset", advice="`lifecycle scan` names the datasets.")
-        explanation = explain(deployment, known, dataset=dataset, start=start)
+        if key and dataset is not None:
+            explanation = explain_row(deployment, known, dataset, key)
+        else:
+            explanation = explain(deployment, known, dataset=dataset, start=start)
     session.show(_document(explanation), _page(explanation))
 
 
@@ -61,7 +76,12 @@ def _page(found: Explanation) -> Page:
 def _window(page: Page, group: list[Explained], line: Timeline) -> None:
     window = group[0].window
     names = ", ".join(f"{e.dataset.id} ({e.dataset.category}, {e.dataset.store})" for e in group)
-    page.line(f"{names}: a record of {group[0].example}", "head")
+    starts = group[0].starts
+    page.line(f"{names}: {'the row of that key' if starts is not None else f'a record of {group[0].example}'}", "head")
+    if starts is not None:
+        page.pairs(
+            ((name, day or "undatable: no rule deletes it by this time") for name, day in starts.items()), indent=2
+        )
     page.line(_verdict(window, line), "plain" if window.reasons else "warn", indent=2)
     told: set[str | None] = set()
     for reason in sorted(window.reasons, key=lambda r: (not r.binds, r.kind != "hold", r.kind, r.day or date.max)):
@@ -135,7 +155,8 @@ def _explained(explained: Explained) -> dict[str, Any]:
         "dataset": explained.dataset.id,
         "category": explained.dataset.category,
         "store": explained.dataset.store,
-        "start": explained.example.isoformat(),
+        "start": explained.example.isoformat() if explained.starts is None else None,
+        "starts": None if explained.starts is None else {n: _iso(d) for n, d in explained.starts.items()},
         "earliest": _iso(window.earliest),
         "due": _iso(window.due),
         "latest": _iso(window.latest),

@@ -9,6 +9,7 @@ from heapq import nlargest
 from pathlib import Path
 
 from lifecycle.cli import words
+from lifecycle.core.budget import Backlog
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, LifecycleError
 from lifecycle.core.mandate import Mandate
@@ -46,6 +47,7 @@ class Facts:
     state: str
     done: int
     periods: Mapping[str, str]
+    backlog: Backlog
     nothing_left: bool = False
 
 
@@ -103,6 +105,7 @@ def of(deployment: Deployment, plan: Plan, plan_hash: str) -> Facts:
         done=job.done,
         periods=_periods(deployment, plan),
         nothing_left=state == "planned" and nothing_left(deployment, plan),
+        backlog=Backlog(plan.expected(), job.done, deployment.limits.rows_per_night),
     )
 
 

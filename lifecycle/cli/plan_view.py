@@ -36,6 +36,7 @@ def page(shown: Page, fact: Facts, keys: Keys | None = None) -> Page:
                 if fact.state != "planned"
                 else None,
             ),
+            ("pace", _pace(fact)),
         ],
         indent=2,
     )
@@ -44,6 +45,14 @@ def page(shown: Page, fact: Facts, keys: Keys | None = None) -> Page:
     total = words.count(plan.expected(), "row")
     shown.line(f"  In all {total} in {words.count(len(plan.steps), 'step')}.", "head")
     return shown.lines(_next(fact), indent=2)
+
+
+def _pace(fact: Facts) -> str | None:
+    """Return how many nights what is left takes, where one night does not take it all."""
+    backlog = fact.backlog
+    if backlog.per_night is None or backlog.nights is None or backlog.expected - backlog.done <= backlog.per_night:
+        return None
+    return f"at most {words.count(backlog.per_night, 'row')} a night: {backlog.nights} nights, under one approval"
 
 
 def _step(shown: Page, step: Step, periods: Mapping[str, str], keys: Sequence[Found] | None) -> None:

@@ -90,7 +90,7 @@ def _code(turns: Sequence[Turn]) -> int:
     bad = [turn for turn in turns if turn.result in BAD]
     if bad and len(bad) == len(turns):
         return max(turn.error.exit_code for turn in bad if turn.error)
-    return PARTIAL if bad or any(turn.result == "partial" for turn in turns) else 0
+    return PARTIAL if bad or any(turn.result in {"partial", "paused"} for turn in turns) else 0
 
 
 def _row(turn: Turn) -> tuple[object, ...]:

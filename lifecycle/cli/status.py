@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lifecycle.cli import scan, words
+from lifecycle.cli import backlog_view, scan, words
 from lifecycle.cli.errors import BREACHED, PARTIAL
 from lifecycle.cli.page import Page, Style
 from lifecycle.cli.session import Session, pass_session, verb
@@ -41,6 +41,7 @@ def command(session: Session) -> None:
     page = Page().line(text, style)
     page.lines([f"{found.stopped}; `lifecycle resume` allows changes again"] if found.stopped else [], "bad").line()
     _deadlines(page, found, session.today())
+    backlog_view.page(page, found)
     page.lines(_remarks(found, session.today()), "warn")
     page.line(_registers(found), "dim")
     session.show(_document(found, answer, late), page)
@@ -146,14 +147,16 @@ def _remarks(found: Status, today: date) -> Iterator[str]:
 def _turns(found: Status) -> Iterator[str]:
     for (agreement, rule), state in found.turns.items():
         if (trouble := state.trouble) is not None:
-            parked = "is parked" if trouble.parked else "did not run"
+            parked = "is parked" if trouble.parked else "did not run" if trouble.failures else "rests"
             yield f"{agreement}/{rule} {parked} since {words.moment(trouble.since)} ({trouble.guard}): {_why(trouble)}"
     for due in found.missed:
         yield f"{due.agreement}/{due.rule} has missed {words.count(due.missed, 'turn')}: does the service run?"
+    # Of a begun job that rests the part about work under way tells.
+    begun = {one.plan_hash for one in found.running}
     for one in found.waiting:
         if one.marker.message is None:
             yield f"plan {words.short(one.plan_hash)} is approved and not carried out: the service's next tick does it"
-        else:
+        elif one.plan_hash not in begun or not one.marker.paused:
             yield f"plan {words.short(one.plan_hash)} waits ({one.marker.guard}): {_why(one.marker)}"
 
 
@@ -210,6 +213,7 @@ def _document(found: Status, answer: str, late: list[str]) -> dict[str, Any]:
             "ended": sum(left.overdue for left in found.looked.offboarding),
             "unanswered": sorted({one.store for one in found.looked.unanswered}),
         },
+        **backlog_view.document(found),
         "missed": [{"agreement": due.agreement, "rule": due.rule, "turns": due.missed} for due in found.missed],
         "next_turns": [
             {"agreement": agreement, "rule": rule, "at": at.isoformat()}

@@ -6,6 +6,7 @@ Messages never hold row values, row keys, names of persons or addresses (I23).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class LifecycleError(Exception):
@@ -62,6 +63,18 @@ class Refused(LifecycleError):
         """Name the guard: an identifier that status, log and metric share."""
         super().__init__(message, advice=advice)
         self.guard = guard
+
+
+class Paused(Refused):
+    """A job waits, and goes on by itself: a throttle or a night's budget. Nothing is wrong, nothing is half done."""
+
+    exit_code = 3
+    default_advice = "Nothing: it goes on by itself with a later tick (`daemon`, `run`), under its approval."
+
+    def __init__(self, message: str, *, guard: str, until: datetime | None = None, advice: str | None = None) -> None:
+        """Name what holds it back (`budget`, or a throttle's cause), and until when where that is known."""
+        super().__init__(message, guard=guard, advice=advice)
+        self.until = until
 
 
 class Transient(LifecycleError):

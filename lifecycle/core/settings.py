@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lifecycle.core.calendar import zone_known
 from lifecycle.core.span import Span
+from lifecycle.core.throttle import Throttle
 from lifecycle.core.value import Fault, Identifier, Line, Value, refuse
 
 Days = Annotated[int, Field(ge=0, le=3650)]
@@ -44,6 +45,9 @@ class LimitSettings(Value):
 
     most_items: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=10_000_000, description="The most items one step may change. 0 changes nothing."
+    )
+    rows_per_night: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        default=None, description="The most rows that one job changes in a night; it goes on the next night by itself."
     )
     margin_days: Days = Field(
         default=3, description="Days before a ceiling on which items are due: 2 × schedule interval + longest run."
@@ -240,6 +244,9 @@ class Settings(Value):
     checkpoint: Line = Field(default="checkpoint", description="The checkpoint's copy outside the database.")
     stop_file: Line = Field(default="STOP", description="While this file exists nothing is changed.")
     limits: LimitSettings = LimitSettings()
+    throttle: dict[Identifier, Throttle] = Field(
+        default={}, description="By store: maintenance windows, and what holds changes back."
+    )
     leader_url: Address | None = Field(
         default=None, description="A direct address of the state's PostgreSQL, for locks; without it the state's own."
     )

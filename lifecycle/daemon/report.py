@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 import lifecycle
-from lifecycle.core.errors import LifecycleError, Refused
+from lifecycle.core.errors import LifecycleError, Paused, Refused
 from lifecycle.core.events import ExportDelivered
 from lifecycle.core.guard import CLOCK_SPREAD
 from lifecycle.core.mandate import Mandate
@@ -227,7 +227,11 @@ class Report:
             # A turn that waits comes again with the next tick, and tells of the same slots again.
             self.metrics.slots_missed(turn.rule, turn.missed)
             self.log.warning("tick.missed", agreement=turn.agreement, rule=turn.rule, number=turn.missed)
-        if turn.error is not None:
+        if isinstance(turn.error, Paused):
+            self.metrics.paused(turn.rule, turn.error.guard)
+            told = {"guard": turn.error.guard, "why": turn.error, "advice": turn.error}
+            self.log.warning("run.paused", **fields, **told, result=turn.result)
+        elif turn.error is not None:
             self.trouble("run.failed", turn.error, **fields, result=turn.result)
         elif turn.result in _BAD:
             self.log.error("run.failed", **fields, result=turn.result)

@@ -36,7 +36,7 @@ def compare(inventory: Inventory, store: str, catalogue: Catalogue) -> list[Gap]
     found: list[Gap] = []
     for table in catalogue.tables:
         datasets = [d for d in inventory.in_store(store) if _names(d.schema_, d.table, table)]
-        if not datasets and not _not_personal(inventory, store, table):
+        if not datasets and not is_not_personal(inventory, store, table):
             found.append(Gap(store, "undeclared-table", table.schema, table.name))
         found.extend(_columns(store, table, datasets))
     missing = [d for d in inventory.in_store(store) if catalogue.table(d.schema_, d.table) is None]
@@ -53,7 +53,8 @@ def _columns(store: str, table: Table, datasets: list[Dataset]) -> list[Gap]:
     return gaps_ + missing
 
 
-def _not_personal(inventory: Inventory, store: str, table: Table) -> bool:
+def is_not_personal(inventory: Inventory, store: str, table: Table) -> bool:
+    """Tell whether the inventory declares that the table holds no personal data."""
     return any(
         entry.store == store
         and (entry.schema_ is None or entry.schema_ == table.schema)

@@ -6,16 +6,16 @@ makes up for what passed, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused, Transient
+from lifecycle.core.errors import InvalidDocument, LifecycleError, Paused, Refused, Transient
 from lifecycle.core.offboarding import Progress as Ended
 from lifecycle.core.offboarding import next_state
 from lifecycle.core.plan import Plan
-from lifecycle.flow import certify, offboard, pending, slots
+from lifecycle.flow import brakes, certify, offboard, pending, slots
 from lifecycle.flow.approve import NEEDED, approvers, limit_of, signed_mandate
 from lifecycle.flow.controls import effective_now, log_refusal, marked_at, raise_mark, refuse_if_stopped
 from lifecycle.flow.deployment import Deployment
@@ -46,7 +46,8 @@ class Turn:
     """What one turn came to.
 
     `result`: applied, idle, observing (planned, not authorised), shadow (authorised, one cycle still to be watched),
-    partial, refused, failed, or waiting (another process is at work, or a begun job goes first).
+    partial, refused, failed, paused (a throttle, or the night's budget: it goes on by itself), or waiting (another
+    process is at work, or a begun job goes first).
     `number`: the slot's; `again`: a slot that was begun before and is entered once more.
     """
 
@@ -179,9 +180,9 @@ def _whose_turn(deployment: Deployment, now: datetime, *, scheduled: bool) -> li
 
 def _finish_begun(
     deployment: Deployment, now: datetime, observe: Observer, took: Reporter
-) -> frozenset[tuple[str, str]]:
-    """Carry out what is authorised and not finished, and return the rules of which a begun job is still open."""
-    still: set[tuple[str, str]] = set()
+) -> Mapping[tuple[str, str], bool]:
+    """Carry out what is authorised and not finished; return the rules of which a begun job is open: does it rest?"""
+    still: dict[tuple[str, str], bool] = {}
     for one in list(pending.pending(deployment)):
         try:
             plan = read_plan(deployment, one.plan_hash)
@@ -194,8 +195,9 @@ def _finish_begun(
             took(Turn("-", "pending", "failed", error=known))
             continue
         if job.started is not None and job.outcome is None and plan.rule is not None:
-            still.add((plan.agreement, plan.rule))
-    return frozenset(still)
+            marker = pending.read(deployment, one.plan_hash)
+            still[plan.agreement, plan.rule] = marker is not None and marker.paused
+    return still
 
 
 def foreseen(error: Exception) -> LifecycleError:
@@ -221,6 +223,9 @@ def _begun(deployment: Deployment, one: pending.Pending, plan: Plan, observe: Ob
                 if refusal.guard in BOUND:
                     give_up(deployment, one.plan_hash, epoch)
                 raise
+    except Paused as paused:
+        pending.paused(deployment, one, paused, brakes.rests_until(paused, now))
+        return Turn(plan.agreement, name, "paused", planned, error=paused)
     except LifecycleError as error:
         if isinstance(error, Refused) and error.guard in slots.FLEETING:
             return Turn(plan.agreement, name, "waiting", planned, error=error)
@@ -260,7 +265,7 @@ def _keep_history(deployment: Deployment, plan: Plan, ran: Ran) -> None:
 # ---- a rule's turn ----
 
 
-def _rule(deployment: Deployment, due: slots.Due, begun: Collection[tuple[str, str]], observe: Observer) -> Turn:
+def _rule(deployment: Deployment, due: slots.Due, begun: Mapping[tuple[str, str], bool], observe: Observer) -> Turn:
     """Take one rule's turn as the holder of the writer's lock, and note in the state how it ended."""
     try:
         with deployment.state.exclusive() as epoch:
@@ -269,7 +274,11 @@ def _rule(deployment: Deployment, due: slots.Due, begun: Collection[tuple[str, s
                 return _turn(due, "waiting")
             if (due.agreement, due.rule) in begun:
                 error = Transient("a begun job of this rule goes first", advice="`lifecycle status` says what stops it")
-                slots.failed(deployment, due, now, "waiting", error)
+                if begun[due.agreement, due.rule]:
+                    # It only waits for its next night: that is no trouble of the rule's.
+                    slots.ended(deployment, due, now, "paused")
+                else:
+                    slots.failed(deployment, due, now, "waiting", error)
                 return _turn(due, "waiting", error=error)
             turn = _work(deployment, due, epoch, observe)
             _note(deployment, due, turn)
@@ -284,10 +293,26 @@ def _note(deployment: Deployment, due: slots.Due, turn: Turn) -> None:
     now = deployment.clock.now()
     if turn.ran is not None:
         slots.ran(deployment, due, now, turn.ran.deleted)
-    if turn.error is not None:
+    if isinstance(turn.error, Paused):
+        begun = turn.plan is not None and read_job(deployment, job_of(turn.plan.hash)).started is not None
+        _rest(deployment, due, turn.error, now, begun=begun)
+    elif turn.error is not None:
         slots.failed(deployment, due, now, turn.result, turn.error)
     else:
         slots.ended(deployment, due, now, turn.result)
+
+
+def _rest(deployment: Deployment, due: slots.Due, paused: Paused, now: datetime, *, begun: bool) -> None:
+    """Note that a turn rests: a begun job goes on by its marker; one that could not start is tried in the same slot."""
+    until = brakes.rests_until(paused, now)
+    if not begun:
+        slots.paused(deployment, due, now, paused, until)
+        return
+    for one in pending.pending(deployment):
+        plan = read_plan(deployment, one.plan_hash)
+        if (plan.agreement, plan.rule) == (due.agreement, due.rule):
+            pending.paused(deployment, one, paused, until)
+    slots.ended(deployment, due, now, "paused")
 
 
 def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer) -> Turn:
@@ -308,6 +333,8 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
             return _turn(due, "shadow", planned, error=away)
         slots.carries(deployment, due, planned.hash)
         ran = carry_out(deployment, planned.hash, epoch, observe=observe)
+    except Paused as paused:
+        return _turn(due, "paused", planned, error=paused)
     except Refused as refusal:
         if refusal.guard in slots.FLEETING:
             raise

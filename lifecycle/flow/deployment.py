@@ -34,6 +34,7 @@ class Limits:
     most_batch: int = 100_000
     aim_seconds: float = 0.35
     plan_hours: int = 72
+    rows_per_night: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Keys:
 class Deployment:
     """Everything one walk along the line needs. Frozen: a reload makes a new one.
 
-    `documents`: kind, id, version and hash of each document in force; `exact`: their bytes by hash.
+    `documents`: kind, id, version and hash of each document in force; `exact`: their bytes by hash. `throttled`: stores
+    that the settings hold back at times.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Deployment:
     second: SecondClock = field(default_factory=NoSecondClock)
     ntp: SecondClock = field(default_factory=NoSecondClock)
     failpoint: Failpoint = no_failpoint
+    throttled: frozenset[str] = frozenset()
     tool_version: str = "0.1.0"
 
     @property

@@ -14,14 +14,14 @@ from datetime import datetime
 from itertools import groupby
 
 from lifecycle.core.calendar import local_date
-from lifecycle.core.errors import LifecycleError, Refused, Transient, Unknown
+from lifecycle.core.errors import LifecycleError, Paused, Refused, Transient, Unknown
 from lifecycle.core.events import BatchIntent, Event, JobFinished, JobStarted, Outcome, fields_of
 from lifecycle.core.guard import Anchor
 from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
-from lifecycle.flow import pending, registers, sealed, summaries
+from lifecycle.flow import brakes, pending, registers, sealed, summaries
 from lifecycle.flow.anonymising import anonymised_in
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
@@ -136,6 +136,7 @@ def apply(deployment: Deployment, plan_hash: str, *, observe: Observer = silent)
 
     Raises:
         Refused: not approved, expired, stopped, another schema or store, clocks, limits; the log says which guard.
+        Paused: a throttle or a night's budget holds it back; it goes on by itself, or when it is run again.
         Transient, Unknown: a store failed; run again to go on.
     """
     with deployment.state.exclusive() as epoch:
@@ -168,6 +169,7 @@ def _forget(run: _Run) -> None:
     """Take the marker away: only now has everything been done, the look of fresh eyes included (I21)."""
     with run.deployment.state.transaction() as tx:
         pending.forget(tx, run.plan_hash)
+        brakes.forget(tx, run.job)
 
 
 def give_up(deployment: Deployment, plan_hash: str, epoch: int) -> None:
@@ -189,6 +191,7 @@ def _outcome(job: Job) -> Outcome:
 def _start(run: _Run) -> None:
     """Check everything that a plan binds (I2), write the fences, and log the start once."""
     _check_policy(run)
+    brakes.refuse_held_back(run.deployment, run.plan.store_names())
     with ExitStack() as looks:
         for binding in run.plan.stores:
             looks.enter_context(run.deployment.stores[binding.store].one_look())
@@ -390,7 +393,6 @@ def _allowed(run: _Run, step: Step) -> int:
 
 def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
     """Walk from the cursor to the end of the dataset, or until the allowance is used up."""
-    store = run.deployment.stores[step.store]
     walk, pace = where
     failures = parked = size = 0
     narrow: int | None = None
@@ -399,7 +401,7 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
         try:
             allowed = _allowed(run, step)
             size = min(pace.size, allowed, narrow or allowed)
-            cut = store.cut(bound, _after(run, step), size) if allowed > 0 else None
+            cut = _piece(run, step, bound, size) if allowed > 0 else None
             if cut is None:
                 _flush(run)
                 return pace
@@ -416,6 +418,16 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
                 continue
             failures += 1
             _after_refusal(run, refusal, failures)
+
+
+def _piece(run: _Run, step: Step, bound: Bound, size: int) -> Cut | None:
+    """Cut the next piece, within the night's budget. Raises Paused when that is used up and something is left."""
+    left = brakes.left_tonight(run.deployment, run.plan, run.job, run.state.done)
+    most = size if left is None else max(1, min(size, left))
+    found = run.deployment.stores[step.store].cut(bound, _after(run, step), most)
+    if found is not None and left == 0:
+        brakes.refuse_spent(run.deployment, run.plan, run.state.done)
+    return found
 
 
 def _isolate(run: _Run, step: Step, refusal: Refused, piece: tuple[Cut, int, int]) -> int:
@@ -468,7 +480,7 @@ def _after_refusal(run: _Run, refusal: Refused, failures: int) -> None:
     """Close the batch. A hold set meanwhile, or a row inserted within the bounds, is looked at anew; else stop."""
     _reread(run)
     if refusal.guard not in PASSING or failures > RETRIES:
-        if refusal.guard not in UNLOGGED:
+        if refusal.guard not in UNLOGGED and not isinstance(refusal, Paused):
             log_refusal(run.deployment, refusal, rule=run.plan.rule, job=run.job)
         raise refusal
     run.holds = mirror_holds(run.deployment, run.holds)

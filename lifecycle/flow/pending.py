@@ -20,9 +20,13 @@ _PREFIX = "open/"
 
 
 class Marker(Value):
-    """How often carrying a plan out failed in a row, when it is tried again, and why it failed."""
+    """How often carrying a plan out failed in a row, when it is tried again, and why it failed.
+
+    `paused`: nothing failed; it waits for a throttle or for the next night's budget.
+    """
 
     failures: int = 0
+    paused: bool = False
     retry_at: datetime | None = None
     guard: Line | None = None
     message: Text | None = None
@@ -52,6 +56,11 @@ def forget(tx: Transaction, plan_hash: str) -> None:
     tx.remove("job", _PREFIX + plan_hash)
 
 
+def read(deployment: Deployment, plan_hash: str) -> Marker | None:
+    """Return a plan's marker, or None where it is finished."""
+    return registers.load(deployment.state, "job", Marker, _PREFIX + plan_hash)
+
+
 def pending(deployment: Deployment) -> Iterator[Pending]:
     """Yield them in the order of their hashes."""
     for name, body in list(deployment.state.items("job", _PREFIX)):
@@ -61,13 +70,17 @@ def pending(deployment: Deployment) -> Iterator[Pending]:
 def failed(deployment: Deployment, one: Pending, error: LifecycleError, now: datetime) -> None:
     """Keep why it failed and try later, where it is still to be tried: a minute, doubled each time, an hour at most."""
     count = one.marker.failures + 1
-    marker = Marker(
-        failures=count,
-        retry_at=now + wait(count),
-        guard=guard_of(error),
-        message=error.message[:2000],
-        advice=error.advice()[:2000],
-    )
+    _keep(deployment, one, error, Marker(failures=count, retry_at=now + wait(count)))
+
+
+def paused(deployment: Deployment, one: Pending, error: LifecycleError, until: datetime) -> None:
+    """Keep why it waits, and until when: no failure is counted."""
+    _keep(deployment, one, error, Marker(paused=True, retry_at=until))
+
+
+def _keep(deployment: Deployment, one: Pending, error: LifecycleError, base: Marker) -> None:
+    told = {"guard": guard_of(error), "message": error.message[:2000], "advice": error.advice()[:2000]}
+    marker = base.model_copy(update=told)
     with deployment.state.transaction() as tx:
         if tx.get("job", _PREFIX + one.plan_hash) is not None:
             registers.put(tx, "job", _PREFIX + one.plan_hash, marker)

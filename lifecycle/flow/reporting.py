@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lifecycle.core.errors import InvalidDocument, LifecycleError, Refused
 from lifecycle.core.mandate import Mandate
 from lifecycle.core.tenant import Tenant
-from lifecycle.flow import last_look, offboard, pending, registers, slots
+from lifecycle.core.throttle import Brake
+from lifecycle.flow import brakes, last_look, offboard, pending, registers, slots
 from lifecycle.flow.approve import in_force
+from lifecycle.flow.brakes import Running
 from lifecycle.flow.controls import refuse_if_stopped
 from lifecycle.flow.coverage import gaps
 from lifecycle.flow.deployment import Deployment
@@ -33,7 +35,8 @@ class Status:
     `looked`: what the separate verifier sees now, rows of ended contracts included (I24, I33).
     `turns`: where each (agreement, rule) stands in its schedule; `missed`: slots that passed since without a turn;
     `waiting`: plans that are authorised and not finished; `unsigned`: plans that wait for a signature;
-    `following`: when each rule that binds somebody today has its next turn.
+    `following`: when each rule that binds somebody today has its next turn; `running`: those whose
+    job has begun, with how far it is; `braked`: by throttled store, what holds changes back there just now.
     """
 
     deployment: str
@@ -55,6 +58,8 @@ class Status:
     waiting: tuple[Pending, ...]
     unsigned: tuple[Waiting, ...]
     following: Mapping[tuple[str, str], datetime]
+    running: tuple[Running, ...] = ()
+    braked: Mapping[str, Brake | None] = field(default_factory=dict)
 
 
 def status(deployment: Deployment) -> Status:
@@ -91,6 +96,8 @@ def status(deployment: Deployment) -> Status:
         waiting=tuple(pending.pending(deployment)),
         unsigned=tuple(waiting(deployment)),
         following=_following(deployment, scanned, at),
+        running=tuple(brakes.running(deployment)),
+        braked=brakes.brakes(deployment),
     )
 
 

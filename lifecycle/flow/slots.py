@@ -208,7 +208,7 @@ def ended(deployment: Deployment, turn: Due, now: datetime, result: str) -> None
         update: dict[str, object] = {"state": "done", "ended_at": now, "result": result}
         if clean:
             update |= {"succeeded_at": now, "ran_at": now, "trouble": None}
-        elif result in {"observing", "shadow"}:
+        elif result in {"observing", "shadow", "paused"}:
             update["trouble"] = None
         elif found.trouble is not None:
             # The turn came to its end: what is left waits for the next slot, it is not tried every few seconds.
@@ -236,6 +236,22 @@ def failed(deployment: Deployment, turn: Due, now: datetime, result: str, error:
             retry_at=now + wait(count) if heals else None,
         )
         _write(tx, turn, found, state="done", ended_at=now, result=result, trouble=trouble, plan=None)
+
+
+def paused(deployment: Deployment, turn: Due, now: datetime, error: LifecycleError, until: datetime) -> None:
+    """Keep why a turn could not begin yet: no failure is counted, and the slot is entered again then."""
+    trouble = Trouble(
+        guard=guard_of(error),
+        message=error.message[:2000],
+        advice=error.advice()[:2000],
+        since=now,
+        at=now,
+        failures=0,
+        retry_at=until,
+    )
+    with deployment.state.transaction() as tx:
+        found = _claimed(tx, turn)
+        _write(tx, turn, found, state="done", ended_at=now, result="paused", trouble=trouble, plan=None)
 
 
 def idle(deployment: Deployment, turns: list[Due], epoch: int, now: datetime) -> None:

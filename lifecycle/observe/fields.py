@@ -40,6 +40,7 @@ EVENTS: Final = frozenset(TYPES) | {
     "reload.failed",
     "run.finished",
     "run.failed",
+    "run.paused",
     "rule.parked",
     "rule.breached",
     "batch.done",
@@ -179,7 +180,7 @@ _CLOSED: Final[Mapping[str, frozenset[str]]] = {
     "kind": frozenset({"rule", "offboarding", "person", "restore"}),
     "outcome": frozenset({"done", "partial", "refused", "stopped", "failed", "skipped", "missed"}),
     "result": frozenset(
-        {"applied", "idle", "observing", "shadow", "partial", "refused", "failed", "waiting", "stopped"}
+        {"applied", "idle", "observing", "shadow", "partial", "paused", "refused", "failed", "waiting", "stopped"}
     ),
     "change": frozenset({"registered", "notice", "ended", "resumed", "closed", "choice"}),
     "choice": frozenset({"delete", "return"}),

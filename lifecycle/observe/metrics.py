@@ -187,6 +187,10 @@ class Metrics:
         """Count turns that passed while nothing ran (I26)."""
         self._series.missed.labels(self._label(rule)).inc(count)
 
+    def paused(self, rule: str, cause: str) -> None:
+        """Count that a job of the rule had to wait."""
+        self._series.pauses.labels(self._label(rule), cause).inc()
+
     def set_mandate_expires(self, rule: str, moment: datetime | None) -> None:
         """Set when the rule's mandate ends (of several, the first), None: it has none."""
         _moment(self._series.mandate, self._label(rule), moment)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from lifecycle.core.throttle import Cause
 from lifecycle.observe.fields import Names
 from lifecycle.observe.fold import OFFBOARDING, OTHER
 
 _BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _BOTH: Final = ("rule", "store")
+CAUSES: Final = ("budget", *get_args(Cause))
+"""What holds a job back: a night's budget, or a throttle."""
 
 Rules = Mapping[str, Collection[str]]
 """Declared rules, each with the stores that it touches."""
@@ -64,6 +67,7 @@ class Series:
         self.refusals = counter("guard_refusals", "Guards that said no.", ("rule",))
         self.parked = gauge("rule_parked", "1: failed so often that somebody should look.", ("rule",))
         self.missed = counter("slots_missed", "Turns that passed while nothing ran.", ("rule",))
+        self.pauses = counter("job_pauses", "Times that a job had to wait, by cause.", ("rule", "cause"))
         self.mandate = gauge("mandate_expires_timestamp_seconds", "End of the rule's mandate, NaN: none.", ("rule",))
         # ---- the process ----
         self.leader = gauge("leader", "1: this process may delete.")
@@ -131,6 +135,8 @@ class Series:
             return
         for metric in (self.failures, self.refusals, self.missed, self.success, self.unknown, self.parked):
             metric.labels(rule)
+        for cause in CAUSES:
+            self.pauses.labels(rule, cause)
         for unset in (self.deadline, self.warning, self.interval, self.mandate):
             unset.labels(rule).set(math.nan)
 
@@ -141,6 +147,8 @@ class Series:
         for rule in rules:
             for each in (self.failures, self.refusals, self.missed, self.success, self.unknown, self.parked):
                 each.remove(rule)
+            for cause in CAUSES:
+                self.pauses.remove(rule, cause)
             for unset in (self.deadline, self.warning, self.interval, self.mandate):
                 unset.remove(rule)
         for store in {store for _, store in self._pairs} - set(stores):

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from lifecycle.core.plan import Action
 from lifecycle.core.selection import Bound
+from lifecycle.core.throttle import Brake, Pressure
 from lifecycle.core.transform import Transform
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
@@ -93,7 +94,10 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What doctor or a plan found about a dataset: `fix` says what to do; `fatal` refuses the plan."""
+    """What doctor or a plan found about a dataset: `fix` says what to do.
+
+    `fatal`: it stands in the way: `inspect`'s refuse the plan, `examine`'s make a run fail or find nothing.
+    """
 
     code: str
     store: str
@@ -101,6 +105,34 @@ class Finding:
     what: str
     fix: str
     fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a long look found: findings as `inspect`'s, and facts about the server in words, by topic."""
+
+    findings: tuple[Finding, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """One column's sampled values by shape: counts; the values themselves never leave the store's method."""
+
+    schema: str | None
+    table: str
+    column: str
+    sampled: int
+    emails: int
+    phones: int
+    ibans: int
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """One row's start days by the name of its time; None: undatable."""
+
+    days: Mapping[str, date | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +344,28 @@ class Store(Protocol):
 
         `anonymised`: those whose rows are to be anonymised; every column of theirs must be accounted for.
         """
+
+    def examine(self, datasets: Sequence[str]) -> Examined:
+        """Return what only a long look finds: sampled times, grants, collations, room. For doctor, never for a plan.
+
+        Samples yield counts and shares, never values. What a server does not tell is said in the facts.
+        """
+
+    def likeness(self, tables: Sequence[tuple[str | None, str]]) -> list[Likeness]:
+        """Count, over a sample of each text column of these tables, the values that look like a person's."""
+
+    def starts(self, bound: Bound, key: Sequence[str], zone: str, today: date) -> Starts | None:
+        """Return the start days of the row of that key in the bound scope; None when the scope has no such row.
+
+        `key`: the values as `find` returns them, in the order of the dataset's key. Times after `today`, or too early
+        to be believed, are undatable. Cutoffs, holds and conditions of the selection are not asked for.
+        """
+
+    def pressure(self, datasets: Sequence[str]) -> Pressure:
+        """Return what the server tells about its load now; what it does not tell is None."""
+
+    def held_back(self) -> Brake | None:
+        """Return why nothing should be changed here now; None from a store that nobody throttles."""
 
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
         """Return the datasets in deletion order: children's levels first. `Refused` on an undeclared cycle."""

@@ -23,6 +23,7 @@ from lifecycle.testing.store_world import StoreWorld, at, batch, before, of_all,
 
 OLD, NEW = date(2025, 1, 10), date(2026, 2, 20)
 CUTOFF = before(date(2025, 12, 31))
+TODAY = w.TODAY
 BEFORE_COMMIT = ("batch.begun", "batch.fenced", "batch.receipt-open", "batch.changed", "batch.receipt-sealed")
 
 
@@ -513,6 +514,35 @@ class StoreContract:
         assert store.used_schema(names) != store.used_schema(names[:1])
         assert [finding for finding in store.inspect(names) if finding.fatal] == []
         assert {table.name for table in store.catalogue().tables} == set(w.COLUMNS)
+
+    def test_a_row_is_looked_up_by_its_key_within_its_scope(self, world: StoreWorld, store: Store) -> None:
+        """Its start days and nothing else; an undatable one has none; another tenant's row is not there."""
+        world.insert("logs", [log(1), log(2, made=at(TODAY + timedelta(days=9)), day=None), log(3, "borealis")])
+        store.mirror_holds([HoldRow("h-1", "acme", None)])
+        keys = [str(found.key[0]) for found in store.find(of_groups(["standard"]), None, 9)]
+        assert keys == ["3"]
+        found = [store.starts(of_tenant("acme"), [key], w.ZONE, TODAY) for key in ("1", "2", "3", "4")]
+        assert [one and dict(one.days) for one in found] == [
+            {"made": OLD, "day": OLD},
+            {"made": None, "day": None},
+            None,
+            None,
+        ]
+        with pytest.raises(Refused) as refused:
+            store.starts(of_tenant("acme"), ["1", "2"], w.ZONE, TODAY)
+        assert refused.value.guard == "bounds"
+
+    def test_a_long_look_and_its_signals_change_nothing(self, world: StoreWorld, store: Store) -> None:
+        """Doctor's look over sound tables finds nothing in the way; samples give counts; nobody throttles."""
+        world.insert("logs", [log(n, kind=f"mail{n}@example.com") for n in range(5)])
+        names = [dataset.id for dataset in w.DATASETS]
+        before_ = world.rows("logs")
+        assert [finding for finding in store.examine(names).findings if finding.fatal] == []
+        seen = {one.column: one for one in store.likeness([(None, "logs")])}
+        assert (seen["kind"].sampled, seen["kind"].emails, seen["firm"].emails) == (5, 5, 0)
+        store.pressure(names)
+        assert store.held_back() is None
+        assert world.rows("logs") == before_
 
     def test_an_unknown_dataset_is_refused(self, store: Store) -> None:
         """Only declared datasets can be named."""

@@ -22,6 +22,7 @@ from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
 from lifecycle.ports.store import Store
 from lifecycle.state import open_state, require_direct
+from lifecycle.stores.paced import paced
 from lifecycle.wiring import clocks, keys, secrets
 from lifecycle.wiring.kinds import open_store
 from lifecycle.wiring.outside import CheckpointFile, StopFile, UntilAsked
@@ -84,6 +85,18 @@ def _refuse_unknown_rules(folder: Path, settings: Settings, policy: Policy) -> N
         raise InvalidDocument("the schedule names rules that nobody promised", problems=problems)
 
 
+def _refuse_unknown_stores(folder: Path, settings: Settings, policy: Policy) -> None:
+    """Raise InvalidDocument where a throttle is of a store that the inventory does not have: it would hold nothing."""
+    known = {store.id for store in policy.inventory.stores}
+    if unknown := sorted(set(settings.throttle) - known):
+        loaded = load(folder / SETTINGS_FILE, "settings", file=SETTINGS_FILE)
+        problems = tuple(
+            loaded.problem(("throttle", name), f"the inventory has no store {name!r}", "write the id of a store")
+            for name in unknown
+        )
+        raise InvalidDocument("the settings throttle stores that nobody declared", problems=problems)
+
+
 def stop_file_of(folder: Path) -> StopFile:
     """Return the kill switch's file; where the settings cannot be read, the one of its default name."""
     try:
@@ -124,6 +137,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
     settings = read_settings(folder)
     files = read_policy(folder / settings.policies, inventory=folder / settings.inventory)
     _refuse_unknown_rules(folder, settings, files.policy)
+    _refuse_unknown_stores(folder, settings, files.policy)
     operators = load_operators(folder / settings.operators)
     used = keys.load(folder / settings.keys)
     state = open_state(state_url(settings, folder), leader_url=_leader_url(settings, folder))
@@ -133,13 +147,16 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
         for entry in files.policy.inventory.stores:
             if options.stores is None or entry.id in options.stores:
                 url = _absolute(secrets.read(entry.address, folder, f"store {entry.id}"), folder)
-                opened[entry.id] = open_store(
-                    entry,
-                    files.policy.inventory.in_store(entry.id),
-                    url,
-                    settings.deployment,
-                    failpoint=options.failpoint,
-                    clock=options.clock,
+                datasets = files.policy.inventory.in_store(entry.id)
+                inner = open_store(
+                    entry, datasets, url, settings.deployment, failpoint=options.failpoint, clock=options.clock
+                )
+                opened[entry.id] = paced(
+                    inner,
+                    settings.throttle.get(entry.id),
+                    clock=clock,
+                    folder=folder,
+                    datasets=[dataset.id for dataset in datasets],
                 )
         deployment = Deployment(
             id=settings.deployment,
@@ -163,6 +180,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             second=clocks.of_state(settings.clocks, state),
             ntp=clocks.of_network(settings.clocks),
             failpoint=options.failpoint,
+            throttled=frozenset(settings.throttle),
             tool_version=lifecycle.__version__,
         )
         open_log(deployment)
@@ -228,6 +246,7 @@ def _limits(settings: Settings) -> Limits:
         first_batch=limits.first_batch,
         least_batch=limits.least_batch,
         most_batch=limits.most_batch,
+        rows_per_night=limits.rows_per_night,
     )
 
 

@@ -143,6 +143,13 @@ _NOT_DONE: Final = (
     ),
     Panel(
         "bars",
+        "Jobs that had to wait",
+        "In the shown time, by cause: a night's budget or a store's throttle. They go on by themselves.",
+        (Query(gained("job_pauses", "rule", "cause"), "{{rule}}, {{cause}}"),),
+        width=12,
+    ),
+    Panel(
+        "bars",
         "Stores that a look could not read",
         "In the shown time.",
         (Query(gained("look_failures", "store"), "{{store}}"),),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 from lifecycle.ports.clock import SimulatedClock
-from tests.cli.world import NOW, Cli
+from tests.cli.world import CANARIES, LEAVES, NOW, STAYS, Cli, deployed
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -99,3 +100,43 @@ def test_clientport_shows_an_own_figure_as_such_and_resumes(tmp_path: Path) -> N
     cli("tenant", "notice", "k1", "--received", "2026-06-01", "--ends", "2026-08-31")
     assert cli.json("tenant", "show", "k1")["state"] == "notice"
     assert cli.json("tenant", "resume", "k1")["contract_end"] is None
+
+
+def test_a_row_says_why_it_is_still_here_and_when_it_goes(tmp_path: Path) -> None:
+    """By its key: its own start, the figure that binds, and its days; a statute's floor where one keeps it."""
+    cli = deployed(tmp_path / "d")
+    # The eleventh log row is a hundred days old: past its ninety.
+    found = cli.json("explain", STAYS, "access-log", "--key", "10")["datasets"][0]
+    assert found["starts"] == {"collection": "2026-03-07"}
+    assert (found["due"], found["latest"]) == ("2026-06-02", "2026-06-05")
+    shown = cli("explain", STAYS, "access-log", "--key", "10").out
+    assert "access-log (technical-data, main): the row of that key" in shown
+    assert "collection  2026-03-07" in shown
+    assert "gone by 90 days (P90D) after collection → before 2026-06-05" in shown
+    young = cli.json("explain", STAYS, "invoices", "--key", "0")["datasets"][0]
+    assert young["starts"] == {"issue": "2026-03-04"}
+    assert [r["source"] for r in young["reasons"] if r["binds"] and r["kind"] == "floor"]
+    assert not any(canary in shown for canary in CANARIES)
+
+
+def test_another_tenants_row_and_no_row_are_the_same_answer(tmp_path: Path) -> None:
+    """Nobody learns from a key whose row it is; a key of another width, or without a dataset, is told so."""
+    cli = deployed(tmp_path / "d")
+    other = cli("explain", STAYS, "access-log", "--key", "1003", code=2)
+    none = cli("explain", STAYS, "access-log", "--key", "99", code=2)
+    assert other.err == none.err
+    assert "no row of that key" in none.err
+    assert cli.json("explain", LEAVES, "access-log", "--key", "1003")["datasets"][0]["starts"]
+    assert "the key has 1 columns" in cli("explain", STAYS, "access-log", "--key", "1", "--key", "2", code=4).err
+    cli("explain", STAYS, "--key", "1", code=2)
+    cli("explain", STAYS, "access-log", "--key", "1", "--start", "2026-01-01", code=2)
+
+
+def test_a_row_without_a_usable_start_is_said_to_be_undatable(tmp_path: Path) -> None:
+    """No rule deletes it, and explain says that instead of a day."""
+    cli = deployed(tmp_path / "d")
+    with sqlite3.connect(cli.folder / "portal.sqlite") as connection:
+        connection.execute("INSERT INTO access_log VALUES (77, ?, '203.0.113.1', '01.02.2026')", (STAYS,))
+    connection.close()
+    assert cli.json("explain", STAYS, "access-log", "--key", "77")["datasets"][0]["starts"] == {"collection": None}
+    assert "undatable: no rule deletes it by this time" in cli("explain", STAYS, "access-log", "--key", "77").out

@@ -33,7 +33,7 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
 
 ALL = dict(commands(root))
 VERBS = (
-    "demo init validate schema explain scan plan approve mandate apply run daemon status coverage doctor tenant "
+    "demo init validate schema explain scan plan approve mandate apply run daemon status coverage doctor policy tenant "
     "operator instruction hold export certificate evidence verify stop resume store db completion"
 )
 
@@ -77,10 +77,10 @@ GOLDEN: dict[tuple[str, ...], tuple[int, set[str]]] = {
     ("status",): (5, {
         "deployment", "answer", "late_tenants", "stopped", "scan", "scan_refused", "ending", "mandates", "holds",
         "open_batches", "tenants", "coverage_gaps", "log_size", "certificates", "turns", "missed", "waiting",
-        "looked", "unsigned", "next_turns",
+        "looked", "unsigned", "next_turns", "running", "held_back",
     }),
-    ("coverage",): (0, {"complete", "gaps"}),
-    ("doctor",): (0, {"healthy", "findings"}),
+    ("coverage",): (0, {"complete", "gaps", "looks_personal", "not_sampled"}),
+    ("doctor",): (0, {"healthy", "findings", "facts"}),
     ("plan", "server-logs"): (0, {"plans", "errors"}),
     ("plan", "--list"): (0, {"plans"}),
     ("explain", STAYS): (0, {
@@ -125,7 +125,7 @@ def test_the_keys_inside_lists_are_stable(reader: Cli) -> None:
     assert set(explained["timeline"]) == TIMELINE
     window = explained["datasets"][0]
     assert set(window) == {
-        "dataset", "category", "store", "start", "earliest", "due", "latest", "reasons", "conflicts",
+        "dataset", "category", "store", "start", "starts", "earliest", "due", "latest", "reasons", "conflicts",
     }  # fmt: skip
     assert set(window["reasons"][0]) == {
         "kind", "binds", "day", "period", "start", "label", "source", "duty_holder", "rule", "layer", "note",

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from lifecycle.core.errors import InvalidDocument
+from lifecycle.core.errors import InvalidDocument, Paused
 from lifecycle.daemon import service as module
 from lifecycle.daemon.service import Service
 from lifecycle.flow import controls, registers, slots
@@ -337,3 +337,17 @@ def test_I23_what_nobody_foresaw_is_told_by_its_class_and_place(cli):
     assert told["error"] == "TypeError"
     assert re.fullmatch(r"lifecycle/flow/slots\.py:[0-9]+", told["where"])
     assert "dropped" not in told
+
+
+def test_a_turn_that_waits_is_told_with_its_reason_and_is_no_failure(cli):
+    """A throttle or a spent budget: a warning with cause, words and advice, a count by cause, and no failed run."""
+    with opened(cli, leads=False) as (service, lines):
+        paused = Paused("store main: a replica is 12 s behind, more than 10 s", guard="replica-lag")
+        service._loaded.duties.report.turn(Turn("clientport", "server-logs", "paused", error=paused))
+        assert metric(service, 'job_pauses_total{cause="replica-lag",rule="server-logs"}') == 1
+        told = events(lines, "run.paused")[0]
+        assert (told["level"], told["guard"], told["result"]) == ("warning", "replica-lag", "paused")
+        assert told["why"] == "store main: a replica is 12 s behind, more than 10 s"
+        assert "goes on by itself" in told["advice"]
+        assert "dropped" not in told
+        assert events(lines, "run.failed") == []

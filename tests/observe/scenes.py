@@ -51,6 +51,7 @@ def lead(metrics: Metrics, now: datetime) -> None:
     metrics.objects_deleted("mails", "archive", 2)
     metrics.bytes_exported(12_345)
     metrics.slots_missed("mails", 1)
+    metrics.paused("mails", "replica-lag")
     metrics.set_parked("mails", parked=True)
     metrics.set_mandate_expires("logs", now + timedelta(days=200))
     metrics.set_export_windows({"t-" + "b" * 16: now + timedelta(days=20), "t-" + "c" * 16: now + timedelta(days=4)})

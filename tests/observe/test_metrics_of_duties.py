@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lifecycle.observe import Looked, Metrics, warning_seconds
+from lifecycle.observe.series import CAUSES
 from tests.observe.entries import COMMON, JOB, MOMENT, RULES, feed, plan, receipt, start, value
 
 
@@ -45,6 +46,18 @@ def test_duties_set_gauges(metrics):
     assert (value(metrics, "documents_stale"), value(metrics, "reload_failures_total")) == (0, 1)
     assert math.isnan(value(metrics, "mandate_expires_timestamp_seconds", rule="logs"))
     assert value(metrics, "rule_parked", rule="logs") == 0
+
+
+def test_a_job_that_waits_is_counted_by_its_cause(metrics):
+    """Every cause has its series from the start; an offboarding that waits stands under its own label."""
+    assert value(metrics, "job_pauses_total", rule="logs", cause="budget") == 0
+    for cause in CAUSES:
+        metrics.paused("logs", cause)
+    metrics.paused("offboarding", "window")
+    assert [value(metrics, "job_pauses_total", rule="logs", cause=cause) for cause in CAUSES] == [1] * len(CAUSES)
+    assert value(metrics, "job_pauses_total", rule="offboarding", cause="window") == 1
+    metrics.declare({"booking": ["main"]})
+    assert value(metrics, "job_pauses_total", rule="logs", cause="budget") is None
 
 
 def test_I24_looks_of_one_label_add_up(metrics):

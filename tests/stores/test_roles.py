@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from lifecycle.core.errors import LifecycleError
-from lifecycle.flow import certify, cycle, execute, exporting, holding, look, offboard, planning
+from lifecycle.flow import certify, cycle, execute, exporting, holding, look, offboard, planning, preflight
 from lifecycle.flow.approve import approve
 from lifecycle.ports.clock import SystemClock
 from lifecycle.wiring.exports import package_writer
@@ -241,6 +241,17 @@ def test_the_roles_anonymise_with_the_grants_that_are_named_for_it(world: Roles)
         assert certify.issue(deployment, logs.hash).completeness
     rows = world.rows("SELECT count(*) FROM access_log WHERE ip LIKE 'anon~%'")
     assert rows == [(logs.plan.expected(),)]
+
+
+def test_doctor_finds_the_roles_neither_too_narrow_nor_too_wide(world: Roles) -> None:
+    """With deploy/sql and the dataset's grants only the return of whole rows is missing, where nobody granted it."""
+    with world.open() as deployment:
+        found = preflight.doctor(deployment)
+        assert found.fatal == ()
+        assert {finding.code for finding in found.findings} == {"may-not-return"}
+        exported = "portal, account, ticket, comment, attachment, invoice, access_log"
+        run_psql(world.admin, ["--command", f"GRANT SELECT ON {exported} TO lifecycle_planner"])
+        assert preflight.doctor(deployment).findings == ()
 
 
 def carried_out(deployment: Deployment, planned: planning.Planned) -> int:

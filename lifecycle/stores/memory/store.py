@@ -19,7 +19,8 @@ from typing import Any, assert_never
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.plan import Anonymise, Delete, Detach
-from lifecycle.core.selection import Before, Bound, GroupScope, TenantScope, WholeScope
+from lifecycle.core.selection import Before, Bound, GroupScope, Selection, TenantScope, WholeScope
+from lifecycle.core.throttle import Brake, Pressure
 from lifecycle.core.transform import Transform, is_done, transformed
 from lifecycle.evidence.canonical import encode
 from lifecycle.evidence.digest import digest, keyed_digest
@@ -35,6 +36,7 @@ from lifecycle.ports.store import (
     Column,
     Counted,
     Cut,
+    Examined,
     Fence,
     Finding,
     ForeignKey,
@@ -42,12 +44,14 @@ from lifecycle.ports.store import (
     Going,
     HoldRow,
     Json,
+    Likeness,
     Oddities,
     Probe,
     Receipt,
     Register,
     Residue,
     Rows,
+    Starts,
     Table,
     TenantRow,
 )
@@ -466,6 +470,43 @@ class MemoryStore:
             self._ours.fence = replace(self._ours.fence, checkpoint=checkpoint)
 
     # ---- afterwards ----
+
+    def examine(self, datasets: Sequence[str]) -> Examined:
+        """Return nothing: there is no server to look at."""
+        for name in datasets:
+            self._dataset(name)
+        return Examined()
+
+    def likeness(self, tables: Sequence[tuple[str | None, str]]) -> list[Likeness]:
+        """Count values with an @ in them: the plainest reading of a shape."""
+        found: list[Likeness] = []
+        for _, table in tables:
+            for name in sorted({name for row in self.tables[table] for name in row}):
+                values = [row[name] for row in self.tables[table] if isinstance(row.get(name), str)]
+                found.append(Likeness(None, table, name, len(values), sum("@" in value for value in values), 0, 0))
+        return found
+
+    def starts(self, bound: Bound, key: Sequence[str], zone: str, today: date) -> Starts | None:
+        """Look one row up by its key."""
+        dataset = self._dataset(bound.selection.dataset)
+        if len(key) != len(dataset.key):
+            raise Refused("a key of another width", guard="bounds")
+        free = Bound(Selection(dataset=dataset.id, scope=bound.selection.scope), bound.tenant)
+        for row, _ in self._selected(free, hold=False):
+            if [str(row[name]) for name in dataset.key] == list(key):
+                days = {name: local_day(row[time.column], time, zone) for name, time in dataset.times.items()}
+                least = {name: time.not_before for name, time in dataset.times.items()}
+                return Starts({n: d if d and least[n] <= d <= today else None for n, d in days.items()})
+        return None
+
+    def pressure(self, datasets: Sequence[str]) -> Pressure:
+        """Return a server at rest."""
+        del datasets
+        return Pressure(0.0, (), 0)
+
+    def held_back(self) -> Brake | None:
+        """Return nothing: whoever throttles wraps this store."""
+        return None
 
     def mirrored(self) -> Register:
         """Return the mirrors."""

@@ -61,6 +61,11 @@ class World:
             raise Refused(f"the dataset {name!r} is not declared in this store", guard="dataset", advice=_ADVICE)
         return self.datasets[name]
 
+    def of_dataset(self, name: str) -> Table | None:
+        """Return a declared dataset's relation, or None where it is not there."""
+        dataset = self.dataset(name)
+        return self.find(dataset.schema_, dataset.table)
+
     def shape(self, name: str) -> Shape:
         """Return a dataset's shape. Refused (guards `dataset`, `missing-table`) when it is not there."""
         dataset = self.dataset(name)

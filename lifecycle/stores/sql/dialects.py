@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from lifecycle.core.errors import LifecycleError
 from lifecycle.core.inventory import TimeColumn
+from lifecycle.core.throttle import Pressure
 from lifecycle.core.transform import Transform
-from lifecycle.ports.store import Catalogue
+from lifecycle.ports.store import Catalogue, Table
 from lifecycle.stores.sql.tables import OurTables
 
 Expression = sa.ColumnElement[Any]
@@ -161,10 +162,69 @@ class Dialect(Protocol):
     def stream(self, connection: Connection, query: sa.Select[Any]) -> AbstractContextManager[Iterator[Sequence[Any]]]:
         """Stream rows; memory does not grow with them."""
 
+    # ---- doctor ----
+
+    def health(self) -> Health:
+        """Return what the server can be asked about itself, its roles and its room."""
+
     # ---- fresh eyes ----
 
     def fresh(self) -> Fresh:
         """Return this dialect's way to look again, which shares no expression with the methods above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a server tells that somebody should know: as a finding about the whole store."""
+
+    code: str
+    what: str
+    fix: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A privilege that some work needs: on a table, or on one column of it."""
+
+    schema: str | None
+    table: str
+    privilege: Literal["SELECT", "UPDATE", "DELETE"]
+    column: str | None = None
+
+
+class Health(Protocol):
+    """What doctor and throttles ask: each answer is made of catalogues and counters, never of the application's rows.
+
+    What a server does not tell, or not to our role, is said so, and is no error.
+    """
+
+    def facts(self, connection: Connection) -> Mapping[str, str]:
+        """Return size and room in words, by topic."""
+
+    def remarks(self, connection: Connection) -> Iterator[Remark]:
+        """Yield what endangers a first run: too little room, logs that pile up, settings."""
+
+    def too_wide(self, connection: Connection, declared: Sequence[Table], others: Sequence[Table]) -> Iterator[Remark]:
+        """Yield what our role may do and never needs; `others` are the tables of no dataset."""
+
+    def lacking(self, connection: Connection, needs: Sequence[Need]) -> list[Need]:
+        """Return which of the privileges our role does not have, on tables that exist."""
+
+    def loose(self, connection: Connection, table: Table, column: str) -> bool:
+        """Tell whether the column's own equality folds case, accents or blanks."""
+
+    def uses_index(self, connection: Connection, query: sa.Select[Any]) -> bool:
+        """Tell whether the server could serve the query's condition by an index."""
+
+    def spelled(self, word: str, text: str) -> str:
+        """Return what a person typed for a key's value as `from_cursor` reads it."""
+
+    def is_time(self, word: str) -> bool:
+        """Tell whether the type holds dates or times by nature, and not as text or numbers."""
+
+    def pressure(self, connection: Connection, tables: Sequence[Table]) -> Pressure:
+        """Return what the server tells about its load."""
 
 
 class Fresh(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
@@ -13,6 +13,9 @@ from lifecycle.stores.sql.dialects import Dialect, Facts
 
 BIG = 100_000
 """From this many rows on, a foreign key without an index turns minutes into hours."""
+
+Size = Callable[[Table, int], int]
+"""How many rows a table has, counted up to a number."""
 
 _KINDS = {
     "view": "a view shows rows of other tables",
@@ -26,8 +29,9 @@ _TAKES = {"CASCADE": "delete", "SET NULL": "set-null", "SET DEFAULT": "set-defau
 class Inspection:
     """The findings about one dataset."""
 
-    def __init__(self, store: str, dialect: Dialect, world: World, dataset: Dataset) -> None:
-        """Take what the findings are about."""
+    def __init__(self, store: str, dialect: Dialect, world: World, dataset: Dataset, size: Size) -> None:
+        """Take what the findings are about, and how a table's rows are counted where nobody estimated them."""
+        self.size = size
         self.store = store
         self.dialect = dialect
         self.world = world
@@ -145,10 +149,11 @@ class Inspection:
                 what = f"{name!r} references the rows over {columns} and belongs to no dataset"
                 yield self.say("referenced-by-undeclared", what, "Declare the table as a dataset.", fatal=False)
             if not key.indexed:
-                size = max((t.row_estimate for t in (self.world.find(key.schema, name),) if t is not None), default=0)
-                what = f"the foreign key of {name!r} over {columns} has no index"
-                fix = f"Create an index on {columns} of {name!r}."
-                yield self.say("foreign-key-without-index", what, fix, fatal=size >= BIG)
+                child = self.world.find(key.schema, name)
+                rows = 0 if child is None else child.row_estimate or self.size(child, BIG)
+                what = f"the foreign key of {name!r} over {columns} has no index: each deletion reads the whole table"
+                fix = f"Create an index on {columns} of {name!r}; from {BIG:,} rows on nothing is planned without it."
+                yield self.say("foreign-key-without-index", what, fix, fatal=rows >= BIG)
             if not key.enforced:
                 what = f"the foreign key of {name!r} over {columns} is not validated"
                 yield self.say("not-validated", what, "Validate it: orphans may exist already.", fatal=False)
@@ -182,18 +187,23 @@ class Inspection:
             yield self.say("row-security", "row security may hide rows from our role", fix)
 
 
-def findings(store: str, dialect: Dialect, world: World, facts: Facts, datasets: Sequence[str]) -> list[Finding]:
+def findings(
+    store: str, dialect: Dialect, world: World, facts: Facts, datasets: Sequence[str], size: Size
+) -> list[Finding]:
     """Return the findings about these datasets, the server's first."""
     found: list[Finding] = []
-    if facts.read_only:
-        what = "the server is read-only or a replica"
-        found.append(Finding("read-only", store, None, what, "Name the primary server.", True))
+    if facts.more.get("replica") == "on":
+        what = "the server is a replica"
+        found.append(Finding("replica", store, None, what, "Name the primary server.", True))
+    elif facts.read_only:
+        what = "the server accepts no changes: it is read-only"
+        found.append(Finding("read-only", store, None, what, "Let it be written, or name the primary server.", True))
     if facts.more.get("superuser") == "on":
         what = "our role is a superuser"
         fix = "Use the executor role of deploy/sql."
         found.append(Finding("superuser", store, None, what, fix, False))
     for name in datasets:
-        found += Inspection(store, dialect, world, world.dataset(name)).run()
+        found += Inspection(store, dialect, world, world.dataset(name), size).run()
     if not any(finding.code == "missing-table" for finding in found):
         try:
             order.levels(world, datasets)

@@ -17,8 +17,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.ports.store import Catalogue
 from lifecycle.stores.sql import postgresql_catalogue
-from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Typed
+from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Health, Typed
 from lifecycle.stores.sql.postgresql_fresh import PostgresqlFresh
+from lifecycle.stores.sql.postgresql_health import PostgresqlHealth
 from lifecycle.stores.sql.postgresql_transforms import PostgresqlTransforms
 from lifecycle.stores.sql.postgresql_types import kind_of
 from lifecycle.stores.sql.tables import our_tables
@@ -143,14 +144,14 @@ class PostgresqlDialect(PostgresqlTransforms):
         row = connection.exec_driver_sql(
             "SELECT current_setting('server_version') AS version, clock_timestamp() AS clock, "
             "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only, "
-            "current_setting('is_superuser') AS superuser, "
+            "current_setting('is_superuser') AS superuser, pg_is_in_recovery() AS replica, "
             "CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN "
             "(SELECT system_identifier::text FROM pg_catalog.pg_control_system()) ELSE '' END AS system, "
             "(SELECT oid::text FROM pg_catalog.pg_database WHERE datname = current_database()) AS database"
         ).one()
         url = connection.engine.url
         alias = f"{url.host or ''}:{url.port or 5432}/{url.database}"
-        more = {"superuser": row.superuser}
+        more = {"superuser": row.superuser, "replica": "on" if row.replica else "off"}
         return Facts(row.version, row.read_only, row.clock, f"{row.system}/{row.database}", alias, more)
 
     def prepared(self, connection: Connection) -> bool:
@@ -268,6 +269,10 @@ class PostgresqlDialect(PostgresqlTransforms):
         """A server-side cursor, read in parts."""
         with connection.execution_options(stream_results=True, max_row_buffer=2000).execute(query) as result:
             yield (tuple(row) for part in result.partitions(2000) for row in part)
+
+    def health(self) -> Health:
+        """Return what this server can be asked."""
+        return PostgresqlHealth()
 
     def fresh(self) -> Fresh:
         """Return the verifier's words."""

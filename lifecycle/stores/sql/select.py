@@ -13,10 +13,12 @@ from sqlalchemy.sql.selectable import FromClause
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound, GroupScope
-from lifecycle.ports.store import NOTHING_GOES, Counted, Found, Going, Json, Oddities
+from lifecycle.ports.store import NOTHING_GOES, Counted, Found, Going, Json, Oddities, Starts
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.compile import Compiler
 from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
+
+_KEY = "Name a value for each key column, in the inventory's order, as `plan --items` shows them."
 
 
 class Selected:
@@ -172,6 +174,36 @@ def find(connection: Connection, dialect: Dialect, world: World, bound: Bound, a
     # The key is unique: each group is one row, and the aggregate is that row's day.
     query = query.group_by(*expressions).order_by(*expressions).limit(limit)
     return [Found(tuple(row[:-1]), as_day(row[-1])) for row in connection.execute(query)]
+
+
+def starts(
+    connection: Connection, dialect: Dialect, world: World, bound: Bound, asked: tuple[Sequence[str], str, date]
+) -> Starts | None:
+    """Return the start days of the row of a key in the scope, each by a question of its own; None without such a row.
+
+    Refused (guard `bounds`) for a key of another width.
+    """
+    key, zone, today = asked
+    selected = Selected(dialect, world, bound)
+    keys = selected.keys()
+    if len(key) != len(keys):
+        raise Refused(f"the key has {len(keys)} columns", guard="bounds", advice=_KEY)
+    spelled = [dialect.health().spelled(column.word, text) for column, text in zip(keys, key, strict=True)]
+    same = [column.expression == dialect.from_cursor(column, text) for column, text in zip(keys, spelled, strict=True)]
+    truths = [*selected.scope(), *same]
+    try:
+        there = connection.execute(sa.select(sa.literal(1)).select_from(selected.source).where(*truths)).first()
+    except sa.exc.DataError:
+        there = None
+    if there is None:
+        return None
+    days: dict[str, date | None] = {}
+    for name in selected.dataset.times:
+        column, time = selected.compiler.time(name)
+        believed = dialect.within(column, time, zone, time.not_before, today)
+        query = sa.select(dialect.oldest(column, time, zone)).select_from(selected.source).where(*truths, believed)
+        days[name] = as_day(connection.execute(query).scalar_one())
+    return Starts(days)
 
 
 def beyond(dialect: Dialect, columns: Sequence[Typed], values: Sequence[str]) -> Truth:

@@ -24,9 +24,10 @@ from lifecycle.core.inventory import TimeColumn
 from lifecycle.core.transform import Constant, Transform
 from lifecycle.ports.store import Catalogue
 from lifecycle.stores.sql import sqlite_catalogue, sqlite_transforms
-from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Truth, Typed
+from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Health, Truth, Typed
 from lifecycle.stores.sql.isotext import local_day
 from lifecycle.stores.sql.sqlite_fresh import SqliteFresh
+from lifecycle.stores.sql.sqlite_health import SqliteHealth
 from lifecycle.stores.sql.tables import our_tables
 
 PREFIX = "lifecycle_"
@@ -238,6 +239,10 @@ class SqliteDialect:
         """Step through the rows; SQLite computes them as they are asked for."""
         with connection.execution_options(stream_results=True).execute(query) as result:
             yield (tuple(row) for part in result.partitions(1000) for row in part)
+
+    def health(self) -> Health:
+        """Return what a file can be asked."""
+        return SqliteHealth()
 
     def fresh(self) -> Fresh:
         """Return the verifier's words."""

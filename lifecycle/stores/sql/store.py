@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import wraps
+from datetime import date
+from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused, Transient, Unknown
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound
+from lifecycle.core.throttle import Brake, Pressure
 from lifecycle.core.transform import Transform
 from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.clock import Clock
@@ -29,33 +31,39 @@ from lifecycle.ports.store import (
     Closing,
     Counted,
     Cut,
+    Examined,
     Fence,
     Finding,
     Found,
     Going,
     HoldRow,
     Json,
+    Likeness,
     Oddities,
     Probe,
     Receipt,
     Register,
     Residue,
     Rows,
+    Starts,
     TenantRow,
 )
 from lifecycle.stores.sql import (
     anonymising,
     apply,
     contested,
+    examine,
     export,
     inspect,
     keys,
+    likeness,
     order,
     receipts,
     registers,
     residue,
     schema,
     select,
+    sizes,
     survivors,
     tables,
     walk,
@@ -214,8 +222,40 @@ class SqlStore:
         with self._connect() as connection:
             facts = self.dialect.facts(connection)
             world = self._known(connection, again=True)
-            found = inspect.findings(self.id, self.dialect, world, facts, datasets)
+            size = partial(sizes.at_least, connection)
+            found = inspect.findings(self.id, self.dialect, world, facts, datasets, size)
             return found + anonymising.findings(self.id, self.dialect, world, anonymised)
+
+    @translated
+    def examine(self, datasets: Sequence[str]) -> Examined:
+        """Look long: samples, grants, collations, room; over a catalogue read now."""
+        with self._connect() as connection:
+            world = self._known(connection, again=True)
+            return examine.examined(self.id, self.dialect, connection, world, datasets)
+
+    @translated
+    def likeness(self, tables: Sequence[tuple[str | None, str]]) -> list[Likeness]:
+        """Count in a sample what looks like a person's."""
+        with self._connect() as connection:
+            return likeness.counted(self.dialect, connection, self._known(connection, again=True), tables)
+
+    @translated
+    def starts(self, bound: Bound, key: Sequence[str], zone: str, today: date) -> Starts | None:
+        """Look one row up by its key."""
+        with self._connect() as connection:
+            return select.starts(connection, self.dialect, self._known(connection), bound, (key, zone, today))
+
+    @translated
+    def pressure(self, datasets: Sequence[str]) -> Pressure:
+        """Ask the server how busy it is."""
+        with self._connect() as connection:
+            world = self._known(connection)
+            tables = [found for name in datasets if (found := world.of_dataset(name)) is not None]
+            return self.dialect.health().pressure(connection, tables)
+
+    def held_back(self) -> Brake | None:
+        """Return nothing: whoever throttles wraps this store."""
+        return None
 
     @translated
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
