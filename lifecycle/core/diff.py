@@ -225,9 +225,7 @@ def _of_dataset(dataset: Dataset) -> _Subject:
         "table": _Fact(f"{dataset.schema_}.{dataset.table}" if dataset.schema_ else dataset.table),
         "category": _Fact(dataset.category),
         "tenant": _Fact(dataset.tenant.model_dump_json(by_alias=True, exclude_defaults=True)),
-        "anonymise": _Fact(
-            "; ".join(one.model_dump_json(exclude_defaults=True) for one in dataset.anonymise) or "none"
-        ),
+        "anonymise": _Fact("; ".join(one.model_dump_json() for one in dataset.anonymise) or "nothing"),
         "only": _Fact("; ".join(one.model_dump_json() for one in dataset.only) or "every row"),
     }
     facts |= {
