@@ -36,6 +36,7 @@ faults: venv ## crash at every failpoint, against real servers
 soak: venv ## all faults in all combinations, and the tests that take minutes
 	$(BIN)/python -m tests.faults --full
 	$(BIN)/python -m tests.replicas --rounds 500
+	$(BIN)/python -m tests.interleavings --runs 300
 	$(BIN)/python -m tests.starvation
 	$(BIN)/python -m tests.week --tick 60 --look 21600
 	$(BIN)/python -m pytest --quiet -m soak

@@ -42,7 +42,9 @@ DocumentKind = Literal["book", "accounts", "voucher", "invoice", "letter", "tax-
 
 _NOTE = "A remark for readers; nothing is decided by it."
 _SCHEMA = "Schema in the database; left out, its default schema."
-_PLACEHOLDER = "{tenant}"
+PLACEHOLDER = "{tenant}"
+FAMILIES = frozenset({"schema", "table", "database"})
+"""Tenancies by name: each tenant has a table, a schema or a database of its own."""
 
 
 class Hop(Value):
@@ -57,8 +59,8 @@ class Hop(Value):
 class Tenancy(Value):
     """How rows belong to tenants: a column, or a path over foreign keys that ends in a column, or none at all.
 
-    `none` is bound by all agreements in force. The kinds schema, table, database and prefix validate here and are
-    refused at wiring until a store serves them.
+    `none` is bound by all agreements in force. By schema, table or database the tenant stands in a name: the dataset is
+    a family. The kind prefix validates here and is refused at wiring until a store serves it.
     """
 
     by: Literal["column", "path", "none", "schema", "table", "database", "prefix"] = Field(
@@ -87,9 +89,15 @@ class Tenancy(Value):
         if (self.by == "path") != bool(self.path):
             fix = "write by: path with at least one hop, or remove path"
             faults.append(Fault(("by",), "a path belongs to tenancy by path, and tenancy by path needs one", fix))
-        if self.by in {"schema", "table", "database", "prefix"} and _PLACEHOLDER not in (self.pattern or ""):
+        if self.by in {*FAMILIES, "prefix"} and PLACEHOLDER not in (self.pattern or ""):
             fix = "write pattern, with {tenant} where the tenant stands"
             faults.append(Fault(("by",), f"tenancy by {self.by} has no pattern with {{tenant}}", fix))
+        if (self.pattern or "").count(PLACEHOLDER) > 1:
+            fix = "write {tenant} once: of two places nobody could tell which is whose"
+            faults.append(Fault(("pattern",), "the pattern names the tenant twice", fix))
+        if self.by in FAMILIES and self.column is not None:
+            fix = "remove column, or write by: column"
+            faults.append(Fault(("column",), f"tenancy by {self.by} reads the tenant from the name, not a column", fix))
         if faults:
             refuse(*faults)
         return self
@@ -220,6 +228,7 @@ class Dataset(Value):
             for index, record in enumerate(self.statutory)
             if record.start not in self.times
         ]
+        faults += self._misnamed()
         if len(set(self.key)) != len(self.key):
             faults.append(Fault(("key",), "a key column stands twice", "name each column once"))
         if self.anonymise:
@@ -228,6 +237,14 @@ class Dataset(Value):
         if faults:
             refuse(*faults)
         return self
+
+    def _misnamed(self) -> list[Fault]:
+        """Return a fault where a family by schema names a schema beside its pattern."""
+        if self.tenant.by == "schema" and self.schema_ is not None:
+            return [
+                Fault(("schema",), "tenancy by schema, and a schema is named", "remove schema: the pattern names it")
+            ]
+        return []
 
 
 def _resting(dataset: Dataset) -> list[tuple[str, str]]:

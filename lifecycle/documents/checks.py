@@ -253,11 +253,11 @@ def _agreement_warnings(agreement: Agreement) -> Iterator[Found]:
 
 
 def _inventory(inventory: Inventory) -> Iterator[Found]:
-    tables: set[tuple[str, str | None, str]] = set()
+    tables: set[tuple[str, str | None, str, str | None]] = set()
     for index, dataset in enumerate(inventory.datasets):
         for name, time in dataset.times.items():
             yield from _zone(("datasets", index, "times", name, "zone"), time.zone)
-        table = (dataset.store, dataset.schema_, dataset.table)
+        table = (dataset.store, dataset.schema_, dataset.table, dataset.tenant.pattern)
         if table in tables and not dataset.only:
             fix = "declare it once, or restrict each with only"
             yield ("datasets", index, "table"), "another dataset already covers this table", fix
@@ -271,7 +271,7 @@ def _inventory(inventory: Inventory) -> Iterator[Found]:
                     fix,
                 )
     for index, entry in enumerate(inventory.not_personal):
-        if (entry.store, entry.schema_, entry.table) in tables:
+        if (entry.store, entry.schema_, entry.table, None) in tables:
             fix = "keep it as a dataset, or remove the dataset"
             yield ("not_personal", index, "table"), "this table is a dataset with a category, so it is personal", fix
     yield from _addresses(inventory)

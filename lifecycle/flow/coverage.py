@@ -7,6 +7,7 @@ from typing import Literal
 
 from lifecycle.core.inventory import Dataset, Inventory
 from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.relations import lying
 from lifecycle.ports.store import Catalogue, Table
 
 
@@ -34,12 +35,16 @@ def gaps(deployment: Deployment, store: str) -> list[Gap]:
 def compare(inventory: Inventory, store: str, catalogue: Catalogue) -> list[Gap]:
     """Compare an inventory with a catalogue; pure, so that `init --from` and tests use it too."""
     found: list[Gap] = []
+    seen: set[str] = set()
     for table in catalogue.tables:
-        datasets = [d for d in inventory.in_store(store) if _names(d.schema_, d.table, table)]
+        place = (table.schema, table.name)
+        # A family's table of another shape is nobody's: its name alone does not classify what lies in it.
+        datasets = [] if place in catalogue.strange else lying(inventory.in_store(store), place)
+        seen |= {dataset.id for dataset in datasets}
         if not datasets and not is_not_personal(inventory, store, table):
             found.append(Gap(store, "undeclared-table", table.schema, table.name))
         found.extend(_columns(store, table, datasets))
-    missing = [d for d in inventory.in_store(store) if catalogue.table(d.schema_, d.table) is None]
+    missing = [dataset for dataset in inventory.in_store(store) if dataset.id not in seen]
     return found + [Gap(store, "missing-table", dataset.schema_, dataset.table) for dataset in missing]
 
 
@@ -61,7 +66,3 @@ def is_not_personal(inventory: Inventory, store: str, table: Table) -> bool:
         and (entry.table == table.name or (entry.table.endswith("*") and table.name.startswith(entry.table[:-1])))
         for entry in inventory.not_personal
     )
-
-
-def _names(schema: str | None, name: str, table: Table) -> bool:
-    return name == table.name and (schema is None or schema == table.schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from lifecycle.core.family import Name, is_family, owners
 from lifecycle.core.inventory import Dataset
 from lifecycle.ports.store import Catalogue
 
@@ -14,8 +15,7 @@ def children_of(datasets: Iterable[Dataset], catalogue: Catalogue) -> dict[str, 
     children: dict[str, set[str]] = {dataset.id: set() for dataset in known}
     for table in catalogue.tables:
         for key in table.foreign_keys:
-            below = [d for d in known if d.table == key.table and d.schema_ in {None, key.schema}]
-            above = [d for d in known if d.table == key.to_table and d.schema_ in {None, key.to_schema}]
+            below, above = lying(known, (key.schema, key.table)), lying(known, (key.to_schema, key.to_table))
             for parent in above:
                 children[parent.id] |= {child.id for child in below if child.table != parent.table}
     for child in known:
@@ -29,6 +29,25 @@ def children_of(datasets: Iterable[Dataset], catalogue: Catalogue) -> dict[str, 
             for parent in above:
                 children[parent.id] |= {child.id} if child.table != parent.table else set()
     return {name: frozenset(found) for name, found in children.items()}
+
+
+def lying(datasets: Iterable[Dataset], place: Name) -> list[Dataset]:
+    """Return the datasets that lie in a table, families by name."""
+    schema, table = place
+    found, families = [], []
+    for dataset in datasets:
+        if is_family(dataset):
+            families.append(dataset)
+        elif dataset.table == table and dataset.schema_ in {None, schema}:
+            found.append(dataset)
+    # By database the name that was connected to is not known here: the table's own name must do.
+    by_name, _ = owners(families, place)
+    return found + [dataset for dataset, _ in by_name] + [d for d in families if _of_database(d, place)]
+
+
+def _of_database(dataset: Dataset, place: Name) -> bool:
+    schema, table = place
+    return dataset.tenant.by == "database" and dataset.table == table and dataset.schema_ in {None, schema}
 
 
 def may_remain(children: Mapping[str, frozenset[str]], staying: Iterable[str]) -> dict[str, tuple[str, ...]]:

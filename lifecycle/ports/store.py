@@ -83,9 +83,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What exists in the store, our own tables left out."""
+    """What exists in the store, our own tables left out.
+
+    `strange`: schema and name of tables that a family's name fits and that are not touched: of another shape.
+    """
 
     tables: tuple[Table, ...]
+    strange: frozenset[tuple[str | None, str]] = frozenset()
 
     def table(self, schema: str | None, name: str) -> Table | None:
         """Return the relation of that exact name, or None."""

@@ -17,7 +17,7 @@ from lifecycle.stores.sql import SqlStore
 
 BUILT = ("sql",)
 LATER = ("s3", "files", "rest")
-TENANCIES = ("column", "path", "none")
+TENANCIES = ("column", "path", "none", "schema", "table", "database")
 ENTRY_POINT = "lifecycle.stores"
 
 

@@ -16,7 +16,7 @@ from lifecycle.core.selection import Before, Bound, Selection, WholeScope
 from lifecycle.ports.clock import SystemClock
 from lifecycle.wiring.deployment import Options, open_deployment
 from tests import servers
-from tests.bench import peers, run, scale, table
+from tests.bench import families, peers, run, scale, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +183,7 @@ def main() -> int:
             bench.scan()
         if "P10" in wanted:
             report(**scale.case(server.url, times=arguments.times))
+            report(**families.case(server.url))
         if "P12" in wanted and bench.memory:
             rss = max(bench.memory)
             report(case="P12 peak memory of these jobs, MiB", ours=rss, peer=MEMORY_GOAL, ratio=rss / MEMORY_GOAL,

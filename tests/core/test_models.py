@@ -167,6 +167,8 @@ def test_an_agreement_finds_its_rules_by_id():
         (Tenancy, {"by": "none", "path": (Hop(column="a", table="b", key="c"),)}, [("by",)]),
         (Tenancy, {"by": "prefix"}, [("by",)]),
         (Tenancy, {"by": "table", "pattern": "x"}, [("by",)]),
+        (Tenancy, {"by": "table", "pattern": "{tenant}_{tenant}"}, [("pattern",)]),
+        (Tenancy, {"by": "schema", "pattern": "{tenant}", "column": "firm"}, [("column",)]),
         (TimeColumn, {"column": "a", "encoding": "local"}, [("encoding",)]),
         (Trigger, {"name": "t", "effect": "writes"}, [("effect",)]),
         (Trigger, {"name": "t", "effect": "none", "dataset": "d"}, [("effect",)]),
@@ -179,6 +181,13 @@ def test_an_agreement_finds_its_rules_by_id():
 def test_incomplete_or_contradicting_values_are_refused(make: Any, values: dict[str, Any], paths: list[Any]):
     """Each value checks itself, whoever makes it."""
     assert faults(make, **values) == paths
+
+
+def test_a_family_by_schema_is_named_by_its_pattern_alone():
+    """A schema beside the pattern would say something else; the table's own name is every member's."""
+    tenancy = Tenancy(by="schema", pattern="log_{tenant}")
+    assert faults(dataset, schema="here", tenant=tenancy) == [("schema",)]
+    assert dataset(tenant=tenancy).table == "log"
 
 
 def test_the_complete_ones_are_accepted():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 import sqlalchemy as sa
@@ -17,12 +18,16 @@ from lifecycle.core.plan import Anonymise, Delete, Detach
 from lifecycle.core.selection import GroupScope, TenantScope
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Batch, Receipt
-from lifecycle.stores.sql import anonymising, contested, tables
-from lifecycle.stores.sql.catalogue import World, word_of
+from lifecycle.stores.sql import anonymising, contested, members, tables
+from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
 from lifecycle.stores.sql.select import Selected, cascades
 from lifecycle.stores.sql.walk import bounds, nearer, read_cursor
+
+
+class SchemaMoved(Exception):
+    """The table's definition is not the one that was read: the caller reads it again and compares."""
 
 
 class AlreadyThere(Exception):
@@ -30,11 +35,19 @@ class AlreadyThere(Exception):
 
 
 def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Batch, failpoint: Failpoint) -> Receipt:
-    """Do everything but COMMIT. Raises AlreadyThere, Refused or the driver's error; the caller rolls back."""
+    """Do everything but COMMIT.
+
+    Raises AlreadyThere, SchemaMoved, Refused or the driver's error; the caller rolls back.
+    """
+    if world.family(batch.bound.selection.dataset) is not None:
+        world, begin, end = members.narrowed(world, batch.bound, batch.after, batch.upto)
+        batch = replace(batch, after=begin, upto=end)
     after = None if batch.after is None else read_cursor(batch.after)
     selected = Selected(dialect, world, nearer(world, batch.bound, after))
     truths = _truths(dialect, selected, batch)
     dialect.begin(connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms)
+    if dialect.keep_schema(connection, selected.shape.table) != world.stamp(selected.shape.table):
+        raise SchemaMoved
     failpoint("batch.begun")
     _check_fence(connection, dialect, batch)
     failpoint("batch.fenced")
@@ -49,7 +62,7 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
         raise Refused("more items match than the plan has left", guard="limit")
     anonymising.prove(connection, selected, truths, _range(dialect, selected, batch), batch, before)
     failpoint("batch.changed")
-    receipt = _close_receipt(connection, dialect, batch, changed, taken)
+    receipt = _close_receipt(connection, dialect, batch, (selected.shape, changed), taken)
     failpoint("batch.receipt-sealed")
     return receipt
 
@@ -131,7 +144,7 @@ def _change(connection: Connection, dialect: Dialect, selected: Selected, truths
     if not truths:
         raise Refused("a change without a predicate is none of ours", guard="predicate")
     tenant: Typed | None = None
-    if isinstance(batch.bound.selection.scope, GroupScope):
+    if isinstance(batch.bound.selection.scope, GroupScope) and selected.shape.tenant is None:
         tenant = selected.compiler.tenant()
     match batch.action:
         case Delete():
@@ -152,12 +165,14 @@ def _change(connection: Connection, dialect: Dialect, selected: Selected, truths
 
 
 def _close_receipt(
-    connection: Connection, dialect: Dialect, batch: Batch, changed: Changed, taken: Mapping[str, int]
+    connection: Connection, dialect: Dialect, batch: Batch, done: tuple[Shape, Changed], taken: Mapping[str, int]
 ) -> Receipt:
+    shape, changed = done
     tenants = changed.tenants
-    if isinstance(batch.bound.selection.scope, TenantScope) and changed.count:
-        tenants = {batch.bound.tenant or "": changed.count}
-    plaintext = frame(dialect.name, Changed(changed.count, changed.keys, tenants))
+    if changed.count and (shape.tenant is not None or isinstance(batch.bound.selection.scope, TenantScope)):
+        tenants = {shape.tenant or batch.bound.tenant or "": changed.count}
+    member = None if shape.tenant is None else (shape.table.schema, shape.table.name)
+    plaintext = frame(dialect.name, Changed(changed.count, changed.keys, tenants), member)
     sealed, digest = close_keys(plaintext, batch.sealing_key, batch.commitment_key, batch.id)
     receipt = dialect.ours.receipt
     update = (

@@ -76,6 +76,8 @@ class Compiler:
     def reaching(self, tenant: Callable[[Typed], Truth]) -> Truth:
         """The row's tenant column, wherever its path ends, satisfies a condition."""
         tenancy = self.shape.dataset.tenant
+        if self.shape.tenant is not None:
+            return sa.and_(tenant(self.tenant()), self.plainly(self.shape))
         if tenancy.column is None:
             raise Refused("the rows of this dataset belong to no single tenant", guard="scope")
         if not tenancy.path:
@@ -85,13 +87,22 @@ class Compiler:
         return sa.exists(query.correlate(self.source))
 
     def tenant(self) -> Typed:
-        """The tenant of a row as an expression; by path a scalar subquery."""
+        """The tenant of a row as an expression; by path a scalar subquery, in a family the name itself."""
         tenancy = self.shape.dataset.tenant
+        if self.shape.tenant is not None:
+            return Typed(sa.literal(self.shape.tenant, sa.Text()), "text")
         if not tenancy.path:
             return self.shape.typed(self.source, tenancy.column or "")
         sources, joins, last = self.path()
         query = sa.select(last.expression).select_from(*sources).where(*joins).correlate(self.source)
         return Typed(query.scalar_subquery(), last.word)
+
+    def plainly(self, shape: Shape) -> Truth:
+        """A member's name means no other tenant that the register knows."""
+        mirror = self.dialect.ours.tenant
+        if not shape.others:
+            return sa.true()
+        return sa.not_(sa.exists(sa.select(sa.literal(1)).select_from(mirror).where(mirror.c.id.in_(shape.others))))
 
     def path(self) -> tuple[list[FromClause], list[Truth], Typed]:
         """Return the tables of the tenant path, how they join (to this row too), and the column at its end."""
@@ -183,6 +194,8 @@ class Compiler:
 
         `stays` says of an occurrence of that dataset which of its rows count.
         """
+        if self.world.absent(name):
+            return sa.false()
         child = self.world.shape(name)
         other = child.clause().alias(f"child_{name}")
         links = [

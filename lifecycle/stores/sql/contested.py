@@ -66,6 +66,8 @@ def _held_by_others(dialect: Dialect, world: World, selected: Selected, tenant: 
 
 
 def _held(dialect: Dialect, world: World, selected: Selected, tenant: str, key: ForeignKey, alias: str) -> Truth:
+    if world.is_mine(key):
+        return sa.false()
     holder = world.tables[key.schema, key.table]
     other = clause_of(holder).alias(alias)
     link = [other.c[a] == selected.source.c[b] for a, b in zip(key.columns, key.to_columns, strict=True)]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from lifecycle.core.errors import LifecycleError
+from lifecycle.core.family import Name
 from lifecycle.core.inventory import TimeColumn
 from lifecycle.core.throttle import Pressure
 from lifecycle.core.transform import Transform
@@ -91,6 +92,18 @@ class Dialect(Protocol):
 
     def catalogue(self, connection: Connection) -> Catalogue:
         """Read the catalogue: one query for each kind of thing, whatever the number of tables."""
+
+    def stamps(self, connection: Connection) -> Mapping[Name, str]:
+        """Return a mark of each table that changes whenever its definition does; read before the catalogue.
+
+        It may also change when nothing of ours did: whoever sees another mark reads the catalogue again and compares.
+        """
+
+    def keep_schema(self, connection: Connection, table: Table) -> str | None:
+        """Let nobody change the table's definition until the transaction ends, and return its mark now.
+
+        The first statement of a batch: what it reads afterwards is not older than this.
+        """
 
     def default_schema(self, connection: Connection) -> str | None:
         """Return the schema in which a table without one lies."""

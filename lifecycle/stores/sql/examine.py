@@ -29,9 +29,10 @@ def examined(store: str, dialect: Dialect, connection: Connection, world: World,
     """Return what the long look found."""
     health = dialect.health()
     today = dialect.facts(connection).clock.date()
-    tables = {id(table): table for name in datasets if (table := world.of_dataset(name)) is not None}
+    tables = {id(table): table for name in datasets for table in world.tables_of(name)}
     declared = [*tables.values(), *_on_paths(world, datasets)]
-    others = [table for table in world.catalogue.tables if all(table is not known for known in declared)]
+    known = {id(table) for table in declared}
+    others = [table for table in world.catalogue.tables if id(table) not in known]
     remarks = [*health.remarks(connection), *health.too_wide(connection, declared, others)]
     found = [Finding(r.code, store, None, r.what, r.fix, r.fatal) for r in remarks]
     found += lacking(store, dialect, connection, world, datasets)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from lifecycle.core.errors import Refused
+from lifecycle.core.family import is_family
 from lifecycle.core.inventory import Dataset
 from lifecycle.ports.store import Finding, ForeignKey, Table
 from lifecycle.stores.sql import order
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.dialects import Dialect, Facts
+from lifecycle.stores.sql.typical import typical
 
 BIG = 100_000
 """From this many rows on, a foreign key without an index turns minutes into hours."""
@@ -34,7 +36,7 @@ class Inspection:
         self.size = size
         self.store = store
         self.dialect = dialect
-        self.world = world
+        self.world, self.table, self.before = typical(world, dataset)
         self.dataset = dataset
 
     def say(self, code: str, what: str, fix: str, *, fatal: bool = True) -> Finding:
@@ -43,7 +45,9 @@ class Inspection:
 
     def run(self) -> Iterator[Finding]:
         """Yield every finding."""
-        table = self.world.find(self.dataset.schema_, self.dataset.table)
+        for code, what, fix, fatal in self.before:
+            yield self.say(code, what, fix, fatal=fatal)
+        table = self.table
         if table is None:
             yield self.say(
                 "missing-table",
@@ -145,6 +149,11 @@ class Inspection:
                 what = f"deleting takes effect in {name!r} over {columns}: ON DELETE {key.on_delete}"
                 yield self.say("undeclared-cascade", what, "Declare it under `cascades`, or change the foreign key.")
             declared = self.world.of_table(key.schema, key.table)
+            if any(is_family(child) for child in declared) and not self.world.is_mine(key):
+                what = f"tables of the family {declared[0].id!r} reference the rows"
+                fix = "Leave the dataset out: rows that every tenant's tables may reference are not deleted yet."
+                yield self.say("referenced-by-family", what, fix)
+                return
             if effect is None and not declared and not inside:
                 what = f"{name!r} references the rows over {columns} and belongs to no dataset"
                 yield self.say("referenced-by-undeclared", what, "Declare the table as a dataset.", fatal=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lifecycle.core.errors import Refused
+from lifecycle.core.inventory import Dataset
+from lifecycle.ports.store import Table
 from lifecycle.stores.sql.catalogue import World
 
 Place = tuple[str | None, str]
@@ -33,18 +35,42 @@ def levels(world: World, datasets: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _place(world: World, name: str) -> Place:
+    """Return where a dataset lies; a family lies in one place, under its pattern, however many tables it has."""
+    if world.family(name) is not None:
+        return _family(world.dataset(name))
     table = world.shape(name).table
     return table.schema, table.name
 
 
+def _family(dataset: Dataset) -> Place:
+    return f"{{}}{dataset.tenant.by} {dataset.tenant.pattern} {dataset.schema_ or ''}", dataset.table
+
+
+def _lies(world: World, place: Place) -> Place:
+    """Return the place that a table belongs to: its family's, or its own."""
+    owner = world.gathered.owner.get(place)
+    return place if owner is None else _family(world.dataset(owner.datasets[0]))
+
+
+def _tables(world: World, place: Place) -> list[Table]:
+    """Return the tables that lie in a place."""
+    members = [
+        member.table
+        for family in world.gathered.families.values()
+        if _family(family.dataset) == place
+        for member in family.members.values()
+    ]
+    return members or [table for table in (world.tables.get(place),) if table is not None]
+
+
 def _children(world: World, place: Place) -> set[Place]:
     """Return the tables whose rows must go before this one's."""
-    table = world.tables[place]
     found: set[Place] = set()
-    for key in world.inbound(table):
-        detached = {column for dataset in world.of_table(key.schema, key.table) for column in dataset.detach}
-        if not detached & set(key.columns):
-            found.add((key.schema, key.table))
+    for table in _tables(world, place):
+        for key in world.inbound(table):
+            detached = {column for dataset in world.of_table(key.schema, key.table) for column in dataset.detach}
+            if not detached & set(key.columns):
+                found.add(_lies(world, (key.schema, key.table)))
     for dataset in world.datasets.values():
         here: Place = (dataset.schema_ or world.default_schema, dataset.table)
         for hop in dataset.tenant.path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,9 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
-from lifecycle.ports.store import Catalogue
-from lifecycle.stores.sql import postgresql_catalogue
+from lifecycle.core.family import Name
+from lifecycle.ports.store import Catalogue, Table
+from lifecycle.stores.sql import postgresql_catalogue, postgresql_stamps
 from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Health, Typed
 from lifecycle.stores.sql.postgresql_fresh import PostgresqlFresh
 from lifecycle.stores.sql.postgresql_health import PostgresqlHealth
@@ -163,6 +164,21 @@ class PostgresqlDialect(PostgresqlTransforms):
         return postgresql_catalogue.read(
             connection, SCHEMA, [table.name for table in self.ours.metadata.tables.values()]
         )
+
+    def stamps(self, connection: Connection) -> Mapping[Name, str]:
+        """Return a mark of each table: which transactions wrote its lines in the catalogue."""
+        rows = connection.exec_driver_sql(postgresql_stamps.ALL)
+        return {(schema, name): mark for schema, name, mark in rows}
+
+    def keep_schema(self, connection: Connection, table: Table) -> str | None:
+        """Lock the table as a change of its rows would, before the snapshot is taken, and return its mark."""
+        name = connection.dialect.identifier_preparer.quote_identifier
+        place = ".".join(name(part) for part in (table.schema, table.name) if part is not None)
+        connection.exec_driver_sql(f"LOCK TABLE ONLY {place} IN ROW EXCLUSIVE MODE")
+        found: str | None = connection.exec_driver_sql(
+            postgresql_stamps.ONE, {"schema": table.schema, "name": table.name}
+        ).scalar_one_or_none()
+        return found
 
     def default_schema(self, connection: Connection) -> str | None:
         """Return the first schema of the search path that exists and is not ours (a role may be named like it)."""

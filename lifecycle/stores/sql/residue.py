@@ -33,6 +33,7 @@ from lifecycle.core.transform import Transform
 from lifecycle.ports.store import Oddities, Register, Residue, Table
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Fresh
+from lifecycle.stores.sql.kin import Kin
 from lifecycle.stores.sql.tables import OurTables
 
 
@@ -68,6 +69,7 @@ class Mirrors:
     fresh: Fresh
     ours: OurTables
     register: Register | None = None
+    kin: Kin = field(default_factory=lambda: Kin({}))
 
     def members(self, text: Text, groups: Sequence[str]) -> str:
         """A query of the tenants of these groups."""
@@ -103,14 +105,16 @@ class Mirrors:
 class Look:
     """One question about one dataset."""
 
-    def __init__(self, connection: Connection, mirrors: Mirrors, world: World, bound: Bound) -> None:
-        """Describe the rows; nothing is read yet."""
+    def __init__(
+        self, connection: Connection, mirrors: Mirrors, world: World, bound: Bound, shape: Shape | None = None
+    ) -> None:
+        """Describe the rows; nothing is read yet. `shape`: of a family, the one table that is meant."""
         self.connection = connection
         self.mirrors = mirrors
         self.fresh = mirrors.fresh
         self.world = world
         self.bound = bound
-        self.shape = world.shape(bound.selection.dataset)
+        self.shape = world.shape(bound.selection.dataset) if shape is None else shape
 
     def text(self) -> Text:
         """Begin a query."""
@@ -172,7 +176,9 @@ class Look:
 
     def unneeded(self, text: Text, name: str) -> str:
         """No row of another dataset references this one."""
-        child = self.world.shape(name)
+        child = self.child(name)
+        if child is None:
+            return "1 = 1"
         pairs = [
             tuple(zip(key.columns, key.to_columns, strict=True))
             for key in child.table.foreign_keys
@@ -186,6 +192,13 @@ class Look:
             "(" + " AND ".join(f"c.{text.name(a)} = r.{text.name(b)}" for a, b in pair) + ")" for pair in pairs
         )
         return f"COALESCE((SELECT 1 FROM {other} AS c WHERE {links} LIMIT 1), 0) = 0"  # noqa: S608
+
+    def child(self, name: str) -> Shape | None:
+        """Return another dataset's table; None where the same tenant has none of it."""
+        if self.shape.tenant is None:
+            return self.world.shape(name)
+        table = self.mirrors.kin.table(name, self.shape.tenant)
+        return None if table is None else Shape(self.world.dataset(name), table)
 
     def leads_here(self, table: str) -> bool:
         """Tell whether a hop's table is this dataset's."""
@@ -226,21 +239,27 @@ class Look:
             found.append(self.fresh.day(column, word, time, before.zone))
         return found
 
-    def tally(self) -> tuple[int, int, date | None]:
-        """Count rows that should be gone and rows without a believable time; and the oldest of the former."""
-        text = self.text()
+    def counted(self, text: Text) -> str:
+        """A query: for each row in scope whether it is wanted (w), and its days (d0, d1, …)."""
         scope, free = self.scope(text), self.free(text)
         only = [self.condition(text, condition) for condition in self.bound.selection.only]
         only += [self.undone(text, self.bound.selection.undone)] if self.bound.selection.undone else []
-        wanted = " AND ".join(free + only)
-        days = self.days(text)
-        listed = "".join(f", {day} AS d{number}" for number, day in enumerate(days))
+        wanted = " AND ".join(free + only) or "1 = 1"
+        listed = "".join(f", {day} AS d{number}" for number, day in enumerate(self.days(text)))
         where = " AND ".join(scope) if scope else "1 = 1"
-        inner = f"SELECT CASE WHEN {wanted} THEN 1 ELSE 0 END AS w{listed} FROM {self.source(text, self.shape)} WHERE {where}"  # noqa: S608, E501
-        grouped = ", ".join(["w", *(f"d{number}" for number in range(len(days)))])
+        return f"SELECT CASE WHEN {wanted} THEN 1 ELSE 0 END AS w{listed} FROM {self.source(text, self.shape)} WHERE {where}"  # noqa: S608, E501
+
+    def tally(self) -> tuple[int, int, date | None]:
+        """Count rows that should be gone and rows without a believable time; and the oldest of the former."""
+        text = self.text()
+        return self.sum_up(text, self.counted(text))
+
+    def sum_up(self, text: Text, inner: str) -> tuple[int, int, date | None]:
+        """Sum up what `counted` yields, of one table or of many."""
+        due = self.bound.selection.due
+        grouped = ", ".join(["w", *(f"d{number}" for number in range(len(due)))])
         items = undatable = 0
         oldest: date | None = None
-        due = self.bound.selection.due
         rows: Any = text.run(self.connection, f"SELECT count(*), {grouped} FROM ({inner}) AS x GROUP BY {grouped}")  # noqa: S608
         for row in rows:
             number, counts, values = row[0], row[1], list(row)[2:]

@@ -57,14 +57,20 @@ class Selected:
 
     def where(self, *, respect_holds: bool = True) -> list[Truth]:
         """Everything that makes a row selected."""
+        truths = [self.compiler.scope(self.bound), *self.of_rows()]
+        if respect_holds:
+            truths.append(sa.not_(self.compiler.held()))
+        return truths
+
+    def of_rows(self) -> list[Truth]:
+        """Everything but whose the row is and whether a hold keeps it."""
         selection = self.bound.selection
-        truths = [*self.scope(), *(self.compiler.before(b) for b in selection.due)]
+        truths = [self.compiler.condition(c) for c in self.dataset.only]
+        truths += [self.compiler.before(b) for b in selection.due]
         truths += [self.compiler.condition(c) for c in selection.only]
         truths += [sa.not_(self.compiler.referenced_by(name, self._stays(name))) for name in selection.unreferenced_by]
         if selection.undone:
             truths.append(self.compiler.undone(selection.undone))
-        if respect_holds:
-            truths.append(sa.not_(self.compiler.held()))
         return truths
 
     def _stays(self, name: str) -> Callable[[FromClause], Truth] | None:
@@ -75,7 +81,9 @@ class Selected:
         rest = {other: bound for other, bound in self.going.items() if other != name}
 
         def stays(source: FromClause) -> Truth:
-            goes = (Selected(self.dialect, self.world, b, source=source, going=rest).where() for b in bounds)
+            going = [Selected(self.dialect, self.world, b, source=source, going=rest) for b in bounds]
+            # In a family whose rows go was decided by their table's tenant: `going` holds what goes of this one's.
+            goes = (one.where() if one.shape.tenant is None else one.of_rows() for one in going)
             return sa.not_(sa.or_(*(sa.and_(*truths) for truths in goes)))
 
         return stays

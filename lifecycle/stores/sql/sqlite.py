@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,9 +20,10 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.pool import NullPool
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
+from lifecycle.core.family import Name
 from lifecycle.core.inventory import TimeColumn
 from lifecycle.core.transform import Constant, Transform
-from lifecycle.ports.store import Catalogue
+from lifecycle.ports.store import Catalogue, Table
 from lifecycle.stores.sql import sqlite_catalogue, sqlite_transforms
 from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Health, Truth, Typed
 from lifecycle.stores.sql.isotext import local_day
@@ -129,6 +130,21 @@ class SqliteDialect:
     def catalogue(self, connection: Connection) -> Catalogue:
         """Read the catalogue by pragma functions."""
         return sqlite_catalogue.read(connection, PREFIX)
+
+    def stamps(self, connection: Connection) -> Mapping[Name, str]:
+        """Return the file's schema version for every table: any change of any table raises it."""
+        version = self._version(connection)
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+        return {(None, name): version for name in names}
+
+    def keep_schema(self, connection: Connection, table: Table) -> str | None:
+        """Return the version; the one writer is alone with the schema."""
+        del table
+        return self._version(connection)
+
+    @staticmethod
+    def _version(connection: Connection) -> str:
+        return str(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
 
     def default_schema(self, connection: Connection) -> str | None:
         """SQLite has none."""

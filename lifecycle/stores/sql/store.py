@@ -10,12 +10,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial, wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
 
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused, Transient, Unknown
+from lifecycle.core.family import is_family
 from lifecycle.core.inventory import Dataset
 from lifecycle.core.selection import Bound
 from lifecycle.core.throttle import Brake, Pressure
@@ -54,9 +56,11 @@ from lifecycle.stores.sql import (
     contested,
     examine,
     export,
+    fresh_members,
     inspect,
     keys,
     likeness,
+    members,
     order,
     receipts,
     registers,
@@ -70,6 +74,7 @@ from lifecycle.stores.sql import (
 )
 from lifecycle.stores.sql.catalogue import World, world_of
 from lifecycle.stores.sql.dialects import Dialect
+from lifecycle.stores.sql.kin import Kin, kin_of
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.residue import Mirrors
 from lifecycle.stores.sql.sqlite import SqliteDialect
@@ -169,10 +174,20 @@ class SqlStore:
         seen = self._look.world if again else self._world
         if seen is not None:
             return seen
-        catalogue = self.dialect.catalogue(connection)
-        self._world = world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+        self._world = self._read(connection)
         self._look.world = self._world if self._look.lasting else None
         return self._world
+
+    def _read(self, connection: Connection) -> World:
+        # The marks first: a definition that changes while the catalogue is read has another one afterwards.
+        stamps = self.dialect.stamps(connection)
+        return replace(self._world_of(connection, self.dialect.catalogue(connection)), stamps=stamps)
+
+    def _world_of(self, connection: Connection, catalogue: Catalogue) -> World:
+        default = self.dialect.default_schema(connection)
+        # By database the tenant is who the database is named after: the address names it, the fingerprint binds it.
+        database = Path(connection.engine.url.database or "").name
+        return world_of(catalogue, self._datasets, default, database)
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
@@ -208,7 +223,9 @@ class SqlStore:
     def catalogue(self) -> Catalogue:
         """Read the catalogue again and return it."""
         with self._connect() as connection:
-            return self._known(connection, again=True).catalogue
+            world = self._known(connection, again=True)
+            strange = {member.place for family in world.gathered.families.values() for member in family.odd}
+            return replace(world.catalogue, strange=frozenset(strange))
 
     @translated
     def used_schema(self, datasets: Sequence[str]) -> str:
@@ -343,7 +360,11 @@ class SqlStore:
     def count(self, bound: Bound, going: Going = NOTHING_GOES) -> Counted:
         """Count what is selected now, or will be once what is going has gone."""
         with self._connect() as connection:
-            return select.counted(connection, self.dialect, self._known(connection), bound, going)
+            world = self._known(connection)
+            asked = members.ask(connection, self.dialect, world, bound)
+            if asked is not None:
+                return members.counted(asked, going)
+            return select.counted(connection, self.dialect, world, bound, going)
 
     @translated
     def oddities(self, dataset: str, bound: Bound) -> Oddities:
@@ -352,6 +373,9 @@ class SqlStore:
             raise Refused("the selection is one of another dataset", guard="dataset")
         with self._connect() as connection:
             world = self._known(connection)
+            asked = members.ask(connection, self.dialect, world, bound)
+            if asked is not None:
+                return members.oddities(asked)
             seen = select.oddities(connection, self.dialect, world, bound)
             return replace(seen, contested=contested.count(connection, self.dialect, world, bound))
 
@@ -359,13 +383,22 @@ class SqlStore:
     def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
         """Return keys as text, in key order; `after` is the key of the last item of the page before."""
         with self._connect() as connection:
-            return select.find(connection, self.dialect, self._known(connection), bound, after, limit)
+            world = self._known(connection)
+            asked = members.ask(connection, self.dialect, world, bound)
+            if asked is not None:
+                return members.find(asked, after, limit)
+            return select.find(connection, self.dialect, world, bound, after, limit)
 
     @translated
     def cut(self, bound: Bound, after: Json, size: int) -> Cut | None:
         """Return the next piece; at the end of the walk what deletion left in files is cleaned (I32)."""
         with self._connect() as connection:
-            found = walk.cut(connection, self.dialect, self._known(connection), bound, after, size)
+            world = self._known(connection)
+            asked = members.ask(connection, self.dialect, world, bound)
+            if asked is not None:
+                found = members.cut(asked, after, size)
+            else:
+                found = walk.cut(connection, self.dialect, world, bound, after, size)
             if found is None and after is not None:
                 self.dialect.settle(connection)
             return found
@@ -387,10 +420,10 @@ class SqlStore:
         """Look again and again, on a connection made for these looks; each sees what is committed when it begins."""
         problem: LifecycleError | None = None
         try:
-            with self._fresh() as (connection, world):
+            with self._fresh() as (connection, world, kin):
 
                 def ask(bound: Bound, register: Register | None = None, *, narrow: bool = False) -> Residue:
-                    mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours, register)
+                    mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours, register, kin)
                     return self._ask(connection, mirrors, world, bound, narrow=narrow)
 
                 yield ask
@@ -402,6 +435,8 @@ class SqlStore:
     @translated
     def _ask(self, connection: Connection, mirrors: Mirrors, world: World, bound: Bound, *, narrow: bool) -> Residue:
         try:
+            if is_family(world.dataset(bound.selection.dataset)):
+                return fresh_members.look(connection, mirrors, world, bound, narrow=narrow)
             return residue.look(connection, mirrors, world, bound, narrow=narrow)
         finally:
             # Neither a snapshot nor a failed transaction is left for the next question.
@@ -411,18 +446,21 @@ class SqlStore:
     @translated
     def population(self, dataset: str, undone: Sequence[Transform] = ()) -> int:
         """Count everything, on a connection made for this look."""
-        with self._fresh() as (connection, world):
-            mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours)
+        with self._fresh() as (connection, world, kin):
+            mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours, kin=kin)
+            if is_family(world.dataset(dataset)):
+                return fresh_members.population(connection, mirrors, world, dataset)
             return survivors.population(connection, mirrors, world, dataset, undone)
 
     @contextmanager
-    def _fresh(self) -> Iterator[tuple[Connection, World]]:
+    def _fresh(self) -> Iterator[tuple[Connection, World, Kin]]:
         """A connection of its own and a catalogue read over it: nothing that the executor has seen."""
         engine = self.dialect.engine(self._url, pooled=False)
         try:
             with engine.connect() as connection:
                 catalogue = self.dialect.catalogue(connection)
-                yield connection, world_of(catalogue, self._datasets, self.dialect.default_schema(connection))
+                world = self._world_of(connection, catalogue)
+                yield connection, world, kin_of(catalogue, self._datasets, world.default_schema, world.database)
         finally:
             engine.dispose()
 
@@ -438,7 +476,10 @@ class SqlStore:
                 world = self._known(connection)
                 # Reading the catalogue began a transaction; the snapshot must be the first thing of its own.
                 connection.rollback()
-                with export.export(connection, self.dialect, world, dataset, bound) as rows:
+                asked = members.ask(connection, self.dialect, world, bound)
+                worlds = [world] if asked is None else [world.of(tenant) for tenant in asked.scope()]
+                connection.rollback()
+                with export.export(connection, self.dialect, worlds, dataset, bound) as rows:
                     yield rows
         except self.errors as error:
             problem = self.problem(error)
@@ -462,9 +503,34 @@ class SqlStore:
 
     @translated
     def _apply(self, batch: Batch) -> Receipt | None:
+        with self._connect() as connection:
+            world = self._known(connection)
+        try:
+            return self._carry_out(batch, world)
+        except apply.SchemaMoved:
+            again = self._compared(batch, world)
+        try:
+            return self._carry_out(batch, again)
+        except apply.SchemaMoved:
+            raise Transient("the schema changes while a batch begins") from None
+
+    def _compared(self, batch: Batch, before: World) -> World:
+        """Read the catalogue again. Refused (guard `schema-changed`) when the batch's dataset is another one now."""
+        names = [batch.bound.selection.dataset]
+        with self._connect() as connection:
+            world = self._read(connection)
+        if schema.used_schema(world, names) != schema.used_schema(before, names):
+            raise Refused(
+                "the schema has changed since the batch was planned",
+                guard="schema-changed",
+                advice="Run `lifecycle doctor`, then plan again: what deletion would do may be another thing now.",
+            )
+        self._world = world
+        return world
+
+    def _carry_out(self, batch: Batch, world: World) -> Receipt | None:
         connection = self._connect()
         try:
-            world = self._known(connection)
             connection.rollback()
             try:
                 done = apply.carry_out(connection, self.dialect, world, batch, self._failpoint)

@@ -109,10 +109,15 @@ def nearer(world: World, bound: Bound, after: Cursor | None) -> Bound:
     return replace(bound, selection=selection.model_copy(update={"due": (moved, *selection.due[1:])}))
 
 
-def cut(connection: Connection, dialect: Dialect, world: World, bound: Bound, after: Json, size: int) -> Cut | None:
-    """Return the next piece of at most `size` changeable rows, None at the end."""
+def sized(size: int) -> None:
+    """Raise Refused unless a batch may be so large."""
     if not 1 <= size <= MOST_ITEMS:
         raise Refused(f"a batch has 1 to {MOST_ITEMS} items", guard="limit")
+
+
+def cut(connection: Connection, dialect: Dialect, world: World, bound: Bound, after: Json, size: int) -> Cut | None:
+    """Return the next piece of at most `size` changeable rows, None at the end."""
+    sized(size)
     selected = Selected(dialect, world, bound)
     place = Cursor(_way(connection, dialect, selected), 1, ()) if after is None else read_cursor(after)
     selected = Selected(dialect, world, nearer(world, bound, place))
