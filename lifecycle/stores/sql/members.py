@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.selection import Bound, GroupScope, TenantScope
-from lifecycle.ports.store import NOTHING_GOES, Counted, Cut, Found, Going, Json, Oddities
+from lifecycle.ports.store import NOTHING_GOES, Counted, Cut, Found, Going, Json, Oddities, Starts
 from lifecycle.stores.sql import contested, select, walk
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.dialects import Dialect
@@ -237,6 +237,14 @@ def find(asked: Asked, after: Json, limit: int) -> list[Found]:
         if len(found) == limit:
             break
     return found
+
+
+def starts(asked: Asked, wanted: tuple[Sequence[str], str, date]) -> Starts | None:
+    """Return the start days of a row of the scope's tenant, by the key that its own table has; None without one."""
+    tenant = asked.bound.tenant
+    if tenant is None or tenant not in asked.family.members:
+        return None
+    return select.starts(asked.connection, asked.dialect, asked.world.of(tenant), asked.bound, wanted)
 
 
 def _split(parts: list[str]) -> tuple[str, list[str]]:

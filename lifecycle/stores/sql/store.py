@@ -260,7 +260,10 @@ class SqlStore:
     def starts(self, bound: Bound, key: Sequence[str], zone: str, today: date) -> Starts | None:
         """Look one row up by its key."""
         with self._connect() as connection:
-            return select.starts(connection, self.dialect, self._known(connection), bound, (key, zone, today))
+            world = self._known(connection)
+            if (asked := members.ask(connection, self.dialect, world, bound)) is not None:
+                return members.starts(asked, (key, zone, today))
+            return select.starts(connection, self.dialect, world, bound, (key, zone, today))
 
     @translated
     def pressure(self, datasets: Sequence[str]) -> Pressure:
