@@ -49,19 +49,21 @@ class Selected:
         """The dataset."""
         return self.shape.dataset
 
-    def scope(self) -> list[Truth]:
-        """Scope and the dataset's own restriction: whose rows, due or not, held or not."""
-        return [self.compiler.scope(self.bound), *(self.compiler.condition(c) for c in self.dataset.only)]
+    def scope(self, *, free: bool = False) -> list[Truth]:
+        """Scope and the dataset's own restriction: whose rows, due or not; `free`: without held tenants."""
+        return [self.compiler.scope(self.bound, free=free), *(self.compiler.condition(c) for c in self.dataset.only)]
 
     def where(self, *, respect_holds: bool = True) -> list[Truth]:
         """Everything that makes a row selected."""
         selection = self.bound.selection
-        truths = [*self.scope(), *(self.compiler.before(b) for b in selection.due)]
+        # A group's held tenants are sorted out of the few thousand tenants, not out of the rows.
+        free = respect_holds and isinstance(selection.scope, GroupScope)
+        truths = [*self.scope(free=free), *(self.compiler.before(b) for b in selection.due)]
         truths += [self.compiler.condition(c) for c in selection.only]
         truths += [sa.not_(self.compiler.referenced_by(name, self._stays(name))) for name in selection.unreferenced_by]
         if selection.undone:
             truths.append(self.compiler.undone(selection.undone))
-        if respect_holds:
+        if respect_holds and not free:
             truths.append(sa.not_(self.compiler.held()))
         return truths
 
