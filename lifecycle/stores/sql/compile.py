@@ -181,7 +181,7 @@ class Compiler:
         return sa.or_(*(sa.not_(self.dialect.done(column, transform)) for column, transform in columns))
 
     def _holds(self) -> sa.Select[Any]:
-        """Holds of this dataset or of one that a deletion would take along; those of all too where rows have tenants."""
+        """Holds of this dataset or of one that a deletion takes along; those of all too where rows have tenants."""
         hold = self.dialect.ours.hold
         named = hold.c.dataset.in_([self.shape.dataset.id, *(c.dataset for c in self.shape.dataset.cascades)])
         every = named if self.shape.dataset.tenant.by == "none" else sa.or_(hold.c.dataset.is_(None), named)

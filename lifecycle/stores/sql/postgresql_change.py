@@ -125,7 +125,7 @@ def _tenants(raw: bytes, count: int, encoding: str) -> dict[str, int]:
     found = raw.split(b"\0")
     if len(found) != count:
         raise Refused("a row without a tenant was selected for a group", guard="null-tenant")
-    return {name.decode(encoding): rows for name, rows in Counter(found).items()}
+    return {name.decode(encoding): rows for name, rows in sorted(Counter(found).items())}
 
 
 def open_keys(block: bytes) -> list[tuple[object, ...]]:

@@ -61,7 +61,7 @@ from lifecycle.stores.sql import (
     walk,
 )
 from lifecycle.stores.sql.catalogue import World, world_of
-from lifecycle.stores.sql.dialects import Dialect
+from lifecycle.stores.sql.dialects import Dialect, Facts
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.residue import Mirrors
 from lifecycle.stores.sql.sqlite import SqliteDialect
@@ -96,10 +96,11 @@ def translated(method: Callable[Concatenate[SqlStore, P], T]) -> Callable[Concat
 
 
 class _Look(threading.local):
-    """One thread's look at a catalogue, while it lasts."""
+    """One thread's look at a server and its catalogue, while it lasts."""
 
     lasting = False
     world: World | None = None
+    facts: Facts | None = None
 
 
 class SqlStore:
@@ -168,7 +169,7 @@ class SqlStore:
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """Read the catalogue once for all questions of this thread until the end; a look inside a look is the same."""
+        """Read facts and catalogue once for this thread's questions until the end; a look inside a look is the same."""
         if self._look.lasting:
             yield
             return
@@ -176,7 +177,14 @@ class SqlStore:
         try:
             yield
         finally:
-            self._look.lasting, self._look.world = False, None
+            self._look.lasting, self._look.world, self._look.facts = False, None, None
+
+    def _facts(self, connection: Connection) -> Facts:
+        if self._look.facts is not None:
+            return self._look.facts
+        facts = self.dialect.facts(connection)
+        self._look.facts = facts if self._look.lasting else None
+        return facts
 
     # ---- what is there ----
 
@@ -184,7 +192,7 @@ class SqlStore:
     def probe(self) -> Probe:
         """Return facts read now."""
         with self._connect() as connection:
-            facts = self.dialect.facts(connection)
+            facts = self._facts(connection)
             prepared = self.dialect.prepared(connection)
             identity = ["", ""]
             if prepared:
@@ -212,7 +220,7 @@ class SqlStore:
     def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
         """Return findings, over a catalogue read now."""
         with self._connect() as connection:
-            facts = self.dialect.facts(connection)
+            facts = self._facts(connection)
             world = self._known(connection, again=True)
             found = inspect.findings(self.id, self.dialect, world, facts, datasets)
             return found + anonymising.findings(self.id, self.dialect, world, anonymised)
@@ -286,6 +294,9 @@ class SqlStore:
             self._require_prepared(connection)
             if registers.mirror_tenants(connection, self.dialect.ours, rows):
                 self.dialect.analyze(connection)
+            else:
+                # Only the fence was locked: to give it back needs no wait for the disk.
+                connection.rollback()
 
     @translated
     def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
@@ -295,6 +306,8 @@ class SqlStore:
             version, changed = registers.mirror_holds(connection, self.dialect.ours, rows)
             if changed:
                 self.dialect.analyze(connection)
+            else:
+                connection.rollback()
             return version
 
     # ---- what is selected ----

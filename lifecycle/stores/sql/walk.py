@@ -28,7 +28,7 @@ from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
 from lifecycle.stores.sql.select import Selected, beyond, texts, up_to
 
 MOST_PASSES = 1_000
-MOST_ITEMS = 100_000
+MOST_ITEMS = 250_000
 
 Way = Literal["edge", "time", "key"]
 
