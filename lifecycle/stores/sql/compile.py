@@ -149,8 +149,7 @@ class Compiler:
         if groups is not None:
             query = query.where(mirror.c.grp.in_(groups))
         if free:
-            # The mirror's id is the row's tenant: what holds the one holds the other.
-            query = query.where(sa.not_(sa.exists(self._holds().where(self.dialect.ours.hold.c.tenant == mirror.c.id))))
+            query = query.where(sa.not_(self.kept()))
         return sa.exists(query)
 
     def attached(self) -> Truth:
@@ -179,6 +178,11 @@ class Compiler:
         """At least one of these is not done on the row."""
         columns = ((self.shape.typed(self.source, transform.column), transform) for transform in transforms)
         return sa.or_(*(sa.not_(self.dialect.done(column, transform)) for column, transform in columns))
+
+    def kept(self) -> Truth:
+        """A hold keeps the mirror's tenant: its id is the row's tenant, so what holds the one holds the other."""
+        hold, mirror = self.dialect.ours.hold, self.dialect.ours.tenant
+        return sa.exists(self._holds().where(hold.c.tenant == mirror.c.id).correlate(mirror))
 
     def _holds(self) -> sa.Select[Any]:
         """Holds of this dataset or of one that a deletion takes along; those of all too where rows have tenants."""
