@@ -52,9 +52,11 @@ class LimitSettings(Value):
     margin_days: Days = Field(
         default=3, description="Days before a ceiling on which items are due: 2 × schedule interval + longest run."
     )
-    first_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=5_000, description="Items of the first batch.")
-    least_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="The smallest batch.")
-    most_batch: Annotated[int, Field(ge=1, le=100_000)] = Field(default=100_000, description="The largest batch.")
+    first_batch: Annotated[int, Field(ge=1, le=250_000)] = Field(
+        default=10_000, description="Items of the first batch."
+    )
+    least_batch: Annotated[int, Field(ge=1, le=250_000)] = Field(default=500, description="The smallest batch.")
+    most_batch: Annotated[int, Field(ge=1, le=250_000)] = Field(default=250_000, description="The largest batch.")
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitSettings:

@@ -13,6 +13,7 @@ from lifecycle.core.guard import Anchor
 from lifecycle.evidence.keys import SigningKey
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.journal import record, write
+from lifecycle.ports.state import Transaction
 from lifecycle.ports.store import Store
 
 ANCHOR_SECONDS = 3600.0
@@ -199,10 +200,17 @@ def accept_clock(deployment: Deployment, operator: str, key: SigningKey) -> None
 def raise_mark(deployment: Deployment, now: datetime) -> None:
     """Persist the high-water mark of effective time; it never goes back."""
     mark = marked_at(deployment)
-    if mark is None or mark < now:
+    if mark is None or mark < now or deployment.state.get("setting", _CLOCK_REFUSED) is not None:
         with deployment.state.transaction() as tx:
-            tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
-    _forget_refusal(deployment)
+            raise_mark_within(deployment, tx, now)
+
+
+def raise_mark_within(deployment: Deployment, tx: Transaction, now: datetime) -> None:
+    """Do what `raise_mark` promises in a transaction that does more; the clocks are right again, too."""
+    mark = marked_at(deployment)
+    if mark is None or mark < now:
+        tx.put("setting", "high-water", json.dumps({"at": instant(now)}).encode())
+    tx.remove("setting", _CLOCK_REFUSED)
 
 
 def log_refusal(deployment: Deployment, refusal: Refused, *, rule: str | None = None, job: str | None = None) -> None:

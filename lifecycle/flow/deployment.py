@@ -29,9 +29,9 @@ class Limits:
     most_items: int = 10_000_000
     margin_days: int = 3
     late_passes: int = 2
-    first_batch: int = 5_000
+    first_batch: int = 10_000
     least_batch: int = 500
-    most_batch: int = 100_000
+    most_batch: int = 250_000
     aim_seconds: float = 0.35
     plan_hours: int = 72
     rows_per_night: int | None = None

@@ -25,7 +25,14 @@ from lifecycle.flow import brakes, pending, registers, sealed, summaries
 from lifecycle.flow.anonymising import anonymised_in
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
-from lifecycle.flow.controls import anchor, effective_now, log_refusal, raise_mark, refuse_drift, refuse_if_stopped
+from lifecycle.flow.controls import (
+    anchor,
+    effective_now,
+    log_refusal,
+    raise_mark_within,
+    refuse_drift,
+    refuse_if_stopped,
+)
 from lifecycle.flow.deployment import Deployment, instant
 from lifecycle.flow.intents import Intent, cursor, cursor_name, receipt_events
 from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
@@ -224,7 +231,6 @@ def _check(run: _Run) -> tuple[datetime, str | None]:
 def _log_start(run: _Run, now: datetime, mandate: str | None) -> None:
     """Raise the mark, and log the start."""
     deployment, plan = run.deployment, run.plan
-    raise_mark(deployment, now)
     accept_documents(deployment)
     event = JobStarted(
         job=run.job,
@@ -237,6 +243,7 @@ def _log_start(run: _Run, now: datetime, mandate: str | None) -> None:
     with deployment.state.transaction() as tx:
         # Again while nobody else can write: a contract resumed meanwhile is not resumed by its data.
         _check_tenant(run, now)
+        raise_mark_within(deployment, tx, now)
         write(deployment, tx, event)
         pending.mark(tx, run.plan_hash)
     run.state = read_job(deployment, run.job)
@@ -400,7 +407,7 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
     while True:
         try:
             allowed = _allowed(run, step)
-            size = min(pace.size, allowed, narrow or allowed)
+            size = min(pace.piece(allowed), narrow or allowed)
             cut = _piece(run, step, bound, size) if allowed > 0 else None
             if cut is None:
                 _flush(run)

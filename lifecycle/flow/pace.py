@@ -9,8 +9,11 @@ from lifecycle.flow.deployment import Limits
 SMOOTHING = 0.4
 GROWTH = 1.2
 DOUBLING = 2.0
-SHORT = 4
-"""A batch of less than a quarter of the aimed duration is far too short: the next one may reach that quarter."""
+SHORT = 2
+"""A batch of less than half the aimed duration is far too short: the next one may reach that half."""
+
+TAIL = 1.25
+"""What would leave less than a quarter of a batch behind takes it along: a batch has fixed costs."""
 
 LEAP = 8.0
 """Growth from one batch to the next at most: what a far smaller batch measured says less and less."""
@@ -39,6 +42,10 @@ class Pace:
         growth = GROWTH if missing <= 1 else min(LEAP, max(DOUBLING, missing))
         wished = min(rate * self.limits.aim_seconds, self.size * growth)
         return replace(self, rate=rate, size=self._clamp(int(wished)))
+
+    def piece(self, left: int) -> int:
+        """Return the size of the next batch when this many items may still go."""
+        return left if left <= min(self.size * TAIL, self.limits.most_batch) else self.size
 
     def slower(self) -> Pace:
         """Halve the size after a timeout."""

@@ -335,7 +335,7 @@ class Store(Protocol):
         """Return every relation the server shows our role, our own tables left out; one query, whatever the size."""
 
     def one_look(self) -> AbstractContextManager[None]:
-        """Let what this thread asks about the catalogue until the end rest on one reading, made at the first question.
+        """Let what this thread asks about server and catalogue until the end rest on one reading, at first use.
 
         For checks that belong together: they then judge the same schema, and a large catalogue is read once.
         """

@@ -65,12 +65,28 @@ def _compiler(name: str, wrong: Callable[..., Any]) -> Callable[[MonkeyPatch], N
     return lambda patch: patch.setattr(Compiler, name, wrong)
 
 
+def _holding(wrong: Any) -> Callable[[MonkeyPatch], None]:
+    """Answer wrongly whether a hold keeps a row, or a group's tenant."""
+
+    def plant(patch: MonkeyPatch) -> None:
+        for name in ("held", "kept"):
+            patch.setattr(Compiler, name, lambda self: wrong)
+
+    return plant
+
+
+def _everybody(self: Compiler, bound: Bound, *, free: bool = False) -> Any:
+    """Leave the scope out, not the holds."""
+    del bound
+    return sa.not_(self.held()) if free else sa.true()
+
+
 def _tenant(wrong: Callable[..., Any]) -> Callable[[MonkeyPatch], None]:
     """Compare the tenant column in another way, for one tenant and for groups."""
 
-    def of_scope(self: Compiler, bound: Bound, column: Typed) -> Any:
+    def of_scope(self: Compiler, bound: Bound, column: Typed, *, free: bool = False) -> Any:
         if isinstance(bound.selection.scope, GroupScope):
-            return self._mirrored(column, bound.selection.scope.groups)
+            return self._mirrored(column, bound.selection.scope.groups, free=free)
         return wrong(self, column, bound.tenant)
 
     return lambda patch: patch.setattr(Compiler, "of_scope", of_scope)
@@ -274,11 +290,11 @@ COMPILER_BUGS = (
     Bug("the due condition is dropped", "rule", _before(lambda s, b, right: sa.true()), "more"),
     Bug("times before all records count", "rule", _before(_believing_anything), "more"),
     Bug("no time counts as old", "rule", _before(_null_is_old), "more"),
-    Bug("holds are ignored", "rule", _compiler("held", lambda s: sa.false()), "more"),
-    Bug("everything is held", "rule", _compiler("held", lambda s: sa.true()), "less"),
-    Bug("the groups are dropped", "rule", _compiler("scope", lambda s, bound: sa.true()), "more"),
+    Bug("holds are ignored", "rule", _holding(sa.false()), "more"),
+    Bug("everything is held", "rule", _holding(sa.true()), "less"),
+    Bug("the groups are dropped", "rule", _compiler("scope", _everybody), "more"),
     Bug("every other row is forgotten", "rule", _where(_half), "less"),
-    Bug("the tenant is dropped", "leave", _compiler("scope", lambda s, bound: sa.true()), "more"),
+    Bug("the tenant is dropped", "leave", _compiler("scope", _everybody), "more"),
     Bug("the tenant is folded to lower case", "leave", _tenant(_folded), "more"),
     Bug("the tenant is a prefix", "leave", _tenant(_prefixed), "more"),
     Bug("everybody but the tenant", "leave", _tenant(_others), "both"),

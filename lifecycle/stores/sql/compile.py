@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause
@@ -120,15 +120,18 @@ class Compiler:
         column = tenancy.column or ""
         return sources, joins, Typed(here.c[column], word_of(table, column)) if column else _no_column()
 
-    def scope(self, bound: Bound) -> Truth:
-        """The rows of the scope. Refused (guards `scope`, `empty-tenant`) on a scope that does not fit (I5)."""
+    def scope(self, bound: Bound, *, free: bool = False) -> Truth:
+        """The rows of the scope; `free`: of a group's tenants only those that no hold keeps (I7).
+
+        Refused (guards `scope`, `empty-tenant`) on a scope that does not fit (I5).
+        """
         if isinstance(bound.selection.scope, WholeScope):
             if self.shape.dataset.tenant.by != "none":
                 raise Refused("a dataset that has tenants is never selected as a whole", guard="scope")
             return sa.true()
-        return self.reaching(lambda column: self.of_scope(bound, column))
+        return self.reaching(lambda column: self.of_scope(bound, column, free=free))
 
-    def of_scope(self, bound: Bound, column: Typed) -> Truth:
+    def of_scope(self, bound: Bound, column: Typed, *, free: bool = False) -> Truth:
         """A tenant column names a tenant of the scope."""
         scope = bound.selection.scope
         untenanted = self.shape.dataset.tenant.by == "none"
@@ -141,13 +144,13 @@ class Compiler:
             case GroupScope():
                 if not scope.groups or untenanted:
                     raise Refused("a group's scope needs groups and a dataset that has tenants", guard="scope")
-                return self._mirrored(column, scope.groups)
+                return self._mirrored(column, scope.groups, free=free)
             case WholeScope():
                 raise Refused("a dataset that has tenants is never selected as a whole", guard="scope")
             case _:
                 assert_never(scope)
 
-    def _mirrored(self, column: Typed, groups: tuple[str, ...] | None) -> Truth:
+    def _mirrored(self, column: Typed, groups: tuple[str, ...] | None, *, free: bool = False) -> Truth:
         mirror = self.dialect.ours.tenant
         query = (
             sa.select(sa.literal(1))
@@ -156,6 +159,8 @@ class Compiler:
         )
         if groups is not None:
             query = query.where(mirror.c.grp.in_(groups))
+        if free:
+            query = query.where(sa.not_(self.kept()))
         return sa.exists(query)
 
     def attached(self) -> Truth:
@@ -171,16 +176,12 @@ class Compiler:
 
         Rows without tenants are held as a whole when a hold names their dataset.
         """
-        hold = self.dialect.ours.hold
-        taken = [self.shape.dataset.id, *(cascade.dataset for cascade in self.shape.dataset.cascades)]
-        named = hold.c.dataset.in_(taken)
-        query = sa.select(sa.literal(1)).select_from(hold)
         if self.shape.dataset.tenant.by == "none":
-            return sa.exists(query.where(named))
-        every = sa.or_(hold.c.dataset.is_(None), named)
+            return sa.exists(self._holds())
+        hold = self.dialect.ours.hold
         return self.reaching(
             lambda column: sa.exists(
-                query.where(self.dialect.tenant_matches(column, hold.c.tenant, hold.c.number), every)
+                self._holds().where(self.dialect.tenant_matches(column, hold.c.tenant, hold.c.number))
             )
         )
 
@@ -188,6 +189,18 @@ class Compiler:
         """At least one of these is not done on the row."""
         columns = ((self.shape.typed(self.source, transform.column), transform) for transform in transforms)
         return sa.or_(*(sa.not_(self.dialect.done(column, transform)) for column, transform in columns))
+
+    def kept(self) -> Truth:
+        """A hold keeps the mirror's tenant: its id is the row's tenant, so what holds the one holds the other."""
+        hold, mirror = self.dialect.ours.hold, self.dialect.ours.tenant
+        return sa.exists(self._holds().where(hold.c.tenant == mirror.c.id).correlate(mirror))
+
+    def _holds(self) -> sa.Select[Any]:
+        """Holds of this dataset or of one that a deletion takes along; those of all too where rows have tenants."""
+        hold = self.dialect.ours.hold
+        named = hold.c.dataset.in_([self.shape.dataset.id, *(c.dataset for c in self.shape.dataset.cascades)])
+        every = named if self.shape.dataset.tenant.by == "none" else sa.or_(hold.c.dataset.is_(None), named)
+        return sa.select(sa.literal(1)).select_from(hold).where(every)
 
     def referenced_by(self, name: str, stays: Callable[[FromClause], Truth] | None = None) -> Truth:
         """A row of another dataset references this one by a foreign key or by its declared tenant path.

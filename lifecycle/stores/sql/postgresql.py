@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.adapt import Transformer
-from psycopg.pq import Format
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.family import Name
 from lifecycle.ports.store import Catalogue, Table
-from lifecycle.stores.sql import postgresql_catalogue, postgresql_stamps
+from lifecycle.stores.sql import postgresql_catalogue, postgresql_change, postgresql_stamps
 from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Health, Typed
 from lifecycle.stores.sql.postgresql_fresh import PostgresqlFresh
 from lifecycle.stores.sql.postgresql_health import PostgresqlHealth
 from lifecycle.stores.sql.postgresql_transforms import PostgresqlTransforms
-from lifecycle.stores.sql.postgresql_types import kind_of
 from lifecycle.stores.sql.tables import our_tables
 
 SCHEMA = "lifecycle"
@@ -51,7 +47,6 @@ _READ_ONLY = {"25006"}
 _CONSTRAINT_CLASS = "23"
 _PRIVILEGE = {"42501"}
 _SHAPE_CLASS = "42"
-_BY_KEYS = {"smallint", "integer", "bigint", "uuid", "text", "character varying"}
 
 
 class PostgresqlDialect(PostgresqlTransforms):
@@ -202,83 +197,14 @@ class PostgresqlDialect(PostgresqlTransforms):
     def change(
         self, connection: Connection, statement: sa.Delete | sa.Update, keys: Sequence[Typed], tenant: Typed | None
     ) -> Changed:
-        """Read the keys as one binary value, then change: one snapshot, so that both see the same rows or fail.
-
-        Reading first and changing without RETURNING is faster than any form of RETURNING (ADR 7). REPEATABLE READ turns
-        a row that somebody changed meanwhile into SQLSTATE 40001; the counts are compared all the same, for triggers.
-        """
-        names = [f"k{number}" for number in range(len(keys))]
-        picked = [self._key(key).label(name) for key, name in zip(keys, names, strict=True)]
+        """Read the keys as one packed value, then change: one snapshot, so that both see the same rows or fail."""
         if tenant is not None:
             self.tenant_text(tenant)
-            picked.append(tenant.expression.label("tenant"))
-        if statement.whereclause is None:
-            raise Refused("a change without a predicate is none of ours", guard="predicate")
-        rows = sa.select(*picked).select_from(statement.table).where(statement.whereclause).cte("picked")
-        arrays = [sa.func.array_agg(rows.c[name]).label(name) for name in names]
-        query = sa.select(sa.func.count().label("n"), *arrays).select_from(rows)
-        if tenant is not None:
-            query = self._with_tenants(query.subquery("keys"), rows)
-        driver = connection.connection.driver_connection
-        if driver is None:
-            raise Transient("the connection is gone")
-        with driver.cursor(binary=True) as cursor:
-            self._execute(connection, cursor, query)
-            changed = self._read(cursor, len(keys), with_tenants=tenant is not None)
-            if changed.count:
-                self._execute(connection, cursor, statement)
-                if cursor.rowcount != changed.count:
-                    raise Refused(
-                        f"{changed.count} rows were due, {cursor.rowcount} were changed: the database interferes",
-                        guard="rowcount",
-                        advice="Look for triggers and rules on the table with `lifecycle doctor`.",
-                    )
-        return changed
-
-    @staticmethod
-    def _execute(connection: Connection, cursor: psycopg.Cursor[Any], statement: sa.ClauseElement) -> None:
-        compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-        cursor.execute(compiled.string, compiled.params)
-
-    @staticmethod
-    def _with_tenants(keys: sa.Subquery, picked: sa.CTE) -> sa.Select[Any]:
-        # Grouped in the column's own type; the mirror knows each of these tenants byte by byte.
-        counts = sa.select(picked.c.tenant, sa.func.count().label("n")).group_by(picked.c.tenant).subquery("counts")
-        listed = sa.select(
-            sa.func.array_agg(sa.cast(counts.c.tenant, sa.Text())).label("tenants"),
-            sa.func.array_agg(counts.c.n).label("numbers"),
-        ).subquery("listed")
-        return sa.select(*keys.c, *listed.c).select_from(keys.join(listed, sa.true()))
-
-    @staticmethod
-    def _key(key: Typed) -> sa.ColumnElement[Any]:
-        return key.expression if kind_of(key.word) in _BY_KEYS else sa.cast(key.expression, sa.Text())
-
-    @staticmethod
-    def _read(cursor: psycopg.Cursor[Any], width: int, *, with_tenants: bool) -> Changed:
-        result = cursor.pgresult
-        if result is None or result.ntuples != 1:
-            raise Transient("the change gave no answer")
-        count = int.from_bytes(result.get_value(0, 0) or b"\0")
-        arrays = [result.get_value(0, column + 1) or b"" for column in range(width)]
-        block = b"".join(struct.pack("!IQ", result.ftype(n + 1), len(raw)) + raw for n, raw in enumerate(arrays))
-        tenants: dict[str, int] = {}
-        if with_tenants and count:
-            row = cursor.fetchone()
-            tenants = dict(zip(row[-2], row[-1], strict=True)) if row is not None else {}
-        return Changed(count, block, tenants)
+        return postgresql_change.change(connection, statement, keys, None if tenant is None else tenant.expression)
 
     def open_keys(self, block: bytes) -> list[tuple[object, ...]]:
-        """Decode the arrays by their type ids; no server is needed."""
-        columns: list[list[object]] = []
-        loaders = Transformer()
-        place = 0
-        while place < len(block):
-            oid, length = struct.unpack_from("!IQ", block, place)
-            raw = block[place + 12 : place + 12 + length]
-            columns.append(list(loaders.get_loader(oid, Format.BINARY).load(raw)) if raw else [])
-            place += 12 + length
-        return list(zip(*columns, strict=True))
+        """Decode the keys by their type ids; no server is needed."""
+        return postgresql_change.open_keys(block)
 
     @contextmanager
     def stream(self, connection: Connection, query: sa.Select[Any]) -> Iterator[Iterator[Sequence[Any]]]:

@@ -51,14 +51,16 @@ class Selected:
         """The dataset."""
         return self.shape.dataset
 
-    def scope(self) -> list[Truth]:
-        """Scope and the dataset's own restriction: whose rows, due or not, held or not."""
-        return [self.compiler.scope(self.bound), *(self.compiler.condition(c) for c in self.dataset.only)]
+    def scope(self, *, free: bool = False) -> list[Truth]:
+        """Scope and the dataset's own restriction: whose rows, due or not; `free`: without held tenants."""
+        return [self.compiler.scope(self.bound, free=free), *(self.compiler.condition(c) for c in self.dataset.only)]
 
     def where(self, *, respect_holds: bool = True) -> list[Truth]:
         """Everything that makes a row selected."""
-        truths = [self.compiler.scope(self.bound), *self.of_rows()]
-        if respect_holds:
+        # A group's held tenants are sorted out of the few thousand tenants, not out of the rows.
+        free = respect_holds and isinstance(self.bound.selection.scope, GroupScope)
+        truths = [self.compiler.scope(self.bound, free=free), *self.of_rows()]
+        if respect_holds and not free:
             truths.append(sa.not_(self.compiler.held()))
         return truths
 

@@ -73,7 +73,7 @@ from lifecycle.stores.sql import (
     walk,
 )
 from lifecycle.stores.sql.catalogue import World, world_of
-from lifecycle.stores.sql.dialects import Dialect
+from lifecycle.stores.sql.dialects import Dialect, Facts
 from lifecycle.stores.sql.kin import Kin, kin_of
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.residue import Mirrors
@@ -109,10 +109,11 @@ def translated(method: Callable[Concatenate[SqlStore, P], T]) -> Callable[Concat
 
 
 class _Look(threading.local):
-    """One thread's look at a catalogue, while it lasts."""
+    """One thread's look at a server and its catalogue, while it lasts."""
 
     lasting = False
     world: World | None = None
+    facts: Facts | None = None
 
 
 class SqlStore:
@@ -191,7 +192,7 @@ class SqlStore:
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """Read the catalogue once for all questions of this thread until the end; a look inside a look is the same."""
+        """Read facts and catalogue once for this thread's questions until the end; a look inside a look is the same."""
         if self._look.lasting:
             yield
             return
@@ -199,7 +200,14 @@ class SqlStore:
         try:
             yield
         finally:
-            self._look.lasting, self._look.world = False, None
+            self._look.lasting, self._look.world, self._look.facts = False, None, None
+
+    def _facts(self, connection: Connection) -> Facts:
+        if self._look.facts is not None:
+            return self._look.facts
+        facts = self.dialect.facts(connection)
+        self._look.facts = facts if self._look.lasting else None
+        return facts
 
     # ---- what is there ----
 
@@ -207,7 +215,7 @@ class SqlStore:
     def probe(self) -> Probe:
         """Return facts read now."""
         with self._connect() as connection:
-            facts = self.dialect.facts(connection)
+            facts = self._facts(connection)
             prepared = self.dialect.prepared(connection)
             identity = ["", ""]
             if prepared:
@@ -237,7 +245,7 @@ class SqlStore:
     def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
         """Return findings, over a catalogue read now."""
         with self._connect() as connection:
-            facts = self.dialect.facts(connection)
+            facts = self._facts(connection)
             world = self._known(connection, again=True)
             size = partial(sizes.at_least, connection)
             found = inspect.findings(self.id, self.dialect, world, facts, datasets, size)
@@ -346,6 +354,9 @@ class SqlStore:
             self._require_prepared(connection)
             if registers.mirror_tenants(connection, self.dialect.ours, rows):
                 self.dialect.analyze(connection)
+            else:
+                # Only the fence was locked: to give it back needs no wait for the disk.
+                connection.rollback()
 
     @translated
     def mirror_holds(self, rows: Sequence[HoldRow]) -> int:
@@ -355,6 +366,8 @@ class SqlStore:
             version, changed = registers.mirror_holds(connection, self.dialect.ours, rows)
             if changed:
                 self.dialect.analyze(connection)
+            else:
+                connection.rollback()
             return version
 
     # ---- what is selected ----

@@ -28,7 +28,7 @@ from lifecycle.stores.sql.dialects import Dialect, Expression, Truth, Typed
 from lifecycle.stores.sql.select import Selected, beyond, texts, up_to
 
 MOST_PASSES = 1_000
-MOST_ITEMS = 100_000
+MOST_ITEMS = 250_000
 
 Way = Literal["edge", "time", "key"]
 
@@ -186,15 +186,12 @@ def _edge(
     """Return the time of the next selected row, and the time `size` rows of the table further, as cursor texts."""
     time = _time(selected)
     truths = [*selected.changing(), *bounds(dialect, selected, place, None)]
-    first = sa.select(time.expression.label("at")).select_from(selected.source).where(*truths)
-    started = connection.execute(
-        sa.select(dialect.as_cursor(Typed(first.order_by(time.expression).limit(1).subquery().c.at, time.word)))
-    ).scalar_one_or_none()
-    if started is None:
-        return None, None
-    table = sa.select(time.expression.label("at")).select_from(selected.source)
-    ahead = table.where(time.expression >= dialect.from_cursor(time, started))
+    rows = sa.select(time.expression.label("at")).select_from(selected.source)
+    first = rows.where(*truths).order_by(time.expression).limit(1).cte("first")
+    start = sa.select(first.c.at).scalar_subquery()
     # One step of a bounded piece over the index alone: the lower bound moves, so nothing is passed twice.
-    reached = ahead.order_by(time.expression).offset(size).limit(1).subquery()
-    edge = connection.execute(sa.select(dialect.as_cursor(Typed(reached.c.at, time.word)))).scalar_one_or_none()
-    return started, edge
+    reached = rows.where(time.expression >= start).order_by(time.expression).offset(size).limit(1).subquery()
+    edge = sa.select(dialect.as_cursor(Typed(reached.c.at, time.word))).scalar_subquery()
+    query = sa.select(dialect.as_cursor(Typed(first.c.at, time.word)), edge).select_from(first)
+    row = connection.execute(query).one_or_none()
+    return (None, None) if row is None else (row[0], row[1])
