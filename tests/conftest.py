@@ -20,11 +20,14 @@ settings.load_profile("house")
 
 
 class ByFile(LoadScopeScheduling):
-    """Keeps a file's tests on one worker, and all files that live in the seeded helpdesk together."""
+    """Keeps a file's tests on one worker, and all files that live in one seeded helpdesk together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        return "helpdesk" if Path(file).name.startswith("test_helpdesk") else file
+        file, _, test = nodeid.partition("::")
+        if not Path(file).name.startswith("test_helpdesk"):
+            return file
+        # It is seeded once for each kind of database, which stands in a test's name: [sqlite].
+        return "helpdesk " + test.partition("[")[2]
 
 
 @pytest.hookimpl(optionalhook=True)

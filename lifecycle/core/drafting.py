@@ -27,20 +27,30 @@ UNREVIEWED = "unreviewed"
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A foreign key of one column: `table`.`column` references `to`.`key`."""
+    """A foreign key of one column: `table`.`column` references `to`.`key`. `required`: the column is never NULL.
+
+    Not `declared`: only names suggest it.
+    """
 
     table: Place
     column: str
     to: Place
     key: str
+    required: bool = False
+    declared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A chain of foreign keys from a table to the column that names the tenant."""
+    """A chain of foreign keys from a table to the column that names the tenant.
+
+    `certain`: none of its references may be NULL. `by_name`: one of them is no foreign key, only named like one.
+    """
 
     hops: tuple[Hop, ...]
     column: str
+    certain: bool = False
+    by_name: bool = False
 
     def words(self) -> str:
         """Return the route for readers: `ticket_id > ticket.queue_id`."""
@@ -159,7 +169,7 @@ def routes(start: Place, edges: Collection[Edge], tenant: tuple[Place, str]) -> 
     """
     target, column = tenant
     if start == target:
-        return (Route((), column),)
+        return (Route((), column, certain=True),)
     far = _distances(edges, target)
     outgoing: dict[Place, list[Edge]] = defaultdict(list)
     for edge in edges:
@@ -195,7 +205,8 @@ def _route(taken: tuple[Edge, ...], column: str) -> Route:
     hops = tuple(
         Hop.model_validate({"column": e.column, "table": e.to[1], "key": e.key, "schema": e.to[0]}) for e in kept
     )
-    return Route(hops, end)
+    certain, by_name = all(edge.required for edge in taken), not all(edge.declared for edge in taken)
+    return Route(hops, end, certain=certain, by_name=by_name)
 
 
 def _distances(edges: Iterable[Edge], target: Place) -> dict[Place, int]:
@@ -230,16 +241,21 @@ def candidates(edges: Collection[Edge], keys: Mapping[Place, tuple[str, int]]) -
 
 
 def choose(found: tuple[Evidence, ...]) -> tuple[int | None, bool]:
-    """Return the proposed route and whether another one is as good: most rows reached, then the shortest.
+    """Return the proposed route and whether another one is as good: most rows, the shortest, then a certain one.
 
-    None where there is no route; in an empty table the shortest is proposed.
+    None where there is no route. Where no row speaks, a path whose references may be NULL yields to a longer one whose
+    references may not: the next row may have none.
     """
     if not found:
         return None, False
-    ranked = sorted(range(len(found)), key=lambda n: (-found[n].reached, len(found[n].route.hops), n))
-    best = found[ranked[0]]
-    tied = [n for n in ranked if (found[n].reached, len(found[n].route.hops)) == (best.reached, len(best.route.hops))]
-    return ranked[0], len(tied) > 1
+    ranked = sorted(range(len(found)), key=lambda n: (_rank(found[n]), n))
+    return ranked[0], sum(_rank(each) == _rank(found[ranked[0]]) for each in found) > 1
+
+
+def _rank(found: Evidence) -> tuple[int, bool, int, bool]:
+    route = found.route
+    doubtful = not found.reached and bool(route.hops) and not route.certain
+    return -found.reached, doubtful, len(route.hops), not route.certain
 
 
 def cycles(edges: Iterable[Edge]) -> tuple[tuple[Place, ...], ...]:
@@ -297,6 +313,8 @@ def _questions(table: TableDraft) -> Iterator[tuple[int, str]]:
     """Yield what one table leaves open, each with its rank: 0 is the most dangerous."""
     if table.tie:
         yield 0, f"{table.id}: two paths are equally long and reach as many rows; say which one owns the row"
+    if table.chosen is not None and table.routes[table.chosen].route.by_name:
+        yield 0, f"{table.id}: no foreign key leads to a tenant; the proposed path rests on names alone"
     if table.contested:
         yield 1, f"{table.id}: {table.contested} rows are contested: two paths name different tenants"
     if table.without_tenant:

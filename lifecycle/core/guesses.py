@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 Holds = Literal["email", "id", "phone", "name", "other"]
@@ -14,16 +15,36 @@ def _set(words: str) -> frozenset[str]:
 
 _TENANT_WORDS = _set(
     "tenant tenants account accounts organisation organization organisations organizations org customer customers "
-    "company companies client clients workspace workspaces queue queues site shop firm mandant kunde"
+    "company companies client clients workspace workspaces queue queues site shop firm mandant kunde "
+    "entity entities project projects team teams"
 )
 _EMAIL = _set("email emails mail cc bcc recipient recipients")
 _PHONE = _set("phone telephone tel mobile fax telefon handy")
 _NAME = _set("firstname lastname surname username fullname nickname nachname vorname")
-_WHOSE = _set("first last full given family sur user display contact customer person guest")
+_WHOSE = _set(
+    "first last full given family sur user display contact customer person guest vendor supplier buyer payer sender "
+    "author owner patient employee member"
+)
+_PEOPLE = _WHOSE | _set(
+    "people persons users contacts customers guests vendors suppliers authors owners patients employees members "
+    "speaker speakers attendee attendees participant participants"
+)
 _OTHER = _set(
     "ip address street city zip postcode birthday birthdate dob iban bic passport ssn signature avatar latitude "
     "longitude password"
 )
+_OTHER_PAIRS = frozenset(
+    {
+        ("zip", "code"),
+        ("postal", "code"),
+        ("account", "number"),
+        ("routing", "number"),
+        ("tax", "id"),
+        ("card", "number"),
+    }
+)
+_HISTORIES = ("_version", "_versions", "_history", "_audit", "_archive", "_revision", "_revisions", "_log")
+_HISTORY_OF = "historical"
 _EARLY = _set("created creation create inserted added joined collected registered logged opened received")
 _LATE = _set("modified updated changed last closed finished completed applied")
 _AHEAD = _set("due expire expires expiry expiration until valid scheduled deadline birth end ends next")
@@ -35,9 +56,11 @@ def words_of(name: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
 
 
-def person_kind(column: str) -> Holds | None:
-    """Guess from a column's name what of a person it holds; None for most columns."""
+def person_kind(column: str, table: str = "") -> Holds | None:
+    """Guess from a column's name, and its table's, what of a person it holds; None for most columns."""
     words = words_of(column)
+    while words and words[-1].isdigit():
+        words.pop()
     if not words:
         return None
     if words[-1] in _EMAIL or words[-2:] in (["email", "address"], ["e", "mail"]):
@@ -46,7 +69,10 @@ def person_kind(column: str) -> Holds | None:
         return "phone"
     if words[-1] in _NAME or (words[-1] == "name" and len(words) > 1 and words[-2] in _WHOSE):
         return "name"
-    return "other" if words[-1] in _OTHER or words[:2] == ["remote", "addr"] else None
+    if words == ["name"] and _last_word(table) in _PEOPLE:
+        return "name"
+    other = words[-1] in _OTHER or tuple(words[-2:]) in _OTHER_PAIRS or words[:2] == ["remote", "addr"]
+    return "other" if other else None
 
 
 def looks_like_time(column: str) -> bool:
@@ -57,8 +83,20 @@ def looks_like_time(column: str) -> bool:
 
 def names_tenant(table: str) -> bool:
     """Tell whether a table's name suggests that its rows are tenants."""
+    return _last_word(table) in _TENANT_WORDS
+
+
+def copied_table(table: str, others: Collection[str]) -> str | None:
+    """Return the table of which this one is a history by its name: `person_version` of `person`; None for most."""
+    copied = [table.removesuffix(end) for end in _HISTORIES if table.endswith(end)]
+    copied += [table.replace(_HISTORY_OF, "", 1)] if _HISTORY_OF in table else []
+    return next((name for name in copied if name in others), None)
+
+
+def _last_word(table: str) -> str:
+    """Return the last word of a table's name; a framework's `model` at its end says nothing."""
     words = words_of(table)
-    return bool(words) and words[-1] in _TENANT_WORDS
+    return words[-1].removesuffix("model") if words else ""
 
 
 def nature(column: str) -> int:

@@ -118,6 +118,7 @@ def _tenant(table: TableDraft) -> Iterator[str]:
 def _route_words(table: TableDraft, number: int, found: Evidence) -> str:
     words = f"path {number + 1}: {_plain(found.route.words())} reaches {found.reached} of {table.rows} rows"
     words += f", {found.tenants} tenants"
+    words += ", though no foreign key says so: by name only" if found.route.by_name else ""
     return words + (" (proposed)" if number == table.chosen else "")
 
 

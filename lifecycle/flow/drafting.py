@@ -35,6 +35,7 @@ from lifecycle.core.drafting import (
 )
 from lifecycle.core.errors import InvalidDocument
 from lifecycle.core.guesses import Holds, person_kind
+from lifecycle.core.undeclared import references
 from lifecycle.ports.reach import Survey
 from lifecycle.ports.store import Catalogue, Table
 
@@ -73,7 +74,10 @@ def draft(survey: Survey, store: str, tenant: str | None, today: date) -> Draft:
     edges = _edges(survey, catalogue)
     readable = {place: table for place, table in known.items() if _why_not(table) is None}
     names = _names(readable)
-    tables = [_table(survey, place, table, names[place], edges, target, today) for place, table in readable.items()]
+    named = _by_name(readable, edges)
+    tables = [
+        _table(survey, place, table, names[place], edges, target, today, named) for place, table in readable.items()
+    ]
     if not tables:
         msg = "the database shows our role no table with a primary key"
         raise InvalidDocument(msg, advice="Check the address, and what the role may read.")
@@ -108,11 +112,19 @@ def _edges(survey: Survey, catalogue: Catalogue) -> tuple[Edge, ...]:
             key.columns[0],
             (None if key.to_schema == default else key.to_schema, key.to_table),
             key.to_columns[0],
+            required=any(column.name == key.columns[0] and not column.nullable for column in table.columns),
         )
         for table in catalogue.tables
         for key in table.foreign_keys
         if len(key.columns) == 1 and len(key.to_columns) == 1
     )
+
+
+def _by_name(tables: dict[Place, Table], edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Return the references that names alone suggest."""
+    types = {place: {column.name: column.type for column in table.columns} for place, table in tables.items()}
+    keys = {place: table.primary_key[0] for place, table in tables.items() if len(table.primary_key) == 1}
+    return references(types, keys, edges)
 
 
 def _target(survey: Survey, known: dict[Place, Table], tenant: str) -> tuple[Place, str]:
@@ -150,8 +162,11 @@ def _table(
     edges: tuple[Edge, ...],
     tenant: tuple[Place, str] | None,
     today: date,
+    named: tuple[Edge, ...],
 ) -> TableDraft:
     found = () if tenant is None else routes(place, edges, tenant)
+    if tenant is not None and not found:
+        found = routes(place, (*edges, *(edge for edge in named if edge.table == place)), tenant)
     reached = [survey.reach(place, route) for route in found]
     evidence = tuple(Evidence(route, r.reached, r.tenants) for route, r in zip(found, reached, strict=True))
     chosen, tie = choose(evidence)
@@ -189,7 +204,7 @@ def _disagreements(survey: Survey, place: Place, found: tuple[Route, ...]) -> It
 def _persons(table: Table, plain: list[str]) -> Iterator[tuple[str, Holds]]:
     for column in table.columns:
         if column.name in plain:
-            kind = person_kind(column.name)
+            kind = person_kind(column.name, table.name)
             if kind is None and column.type.lower() in _ADDRESSES:
                 kind = "other"
             if kind is not None:

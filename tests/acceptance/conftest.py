@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import servers
-from tests.acceptance.helpdesk.bootstrap import environment
-from tests.acceptance.helpdesk.harness import Helpdesk, copy_of, server_time
+from tests.acceptance.environments import environment
+from tests.acceptance.helpdesk import databases
+from tests.acceptance.helpdesk.harness import Helpdesk, copy_of
 from tests.acceptance.helpdesk.pages import visit
 
 if TYPE_CHECKING:
@@ -38,13 +38,19 @@ class Lived:
         return [queue["slug"] for queue in self.manifest["queues"] if queue["slug"] != self.manifest["leaving"]]
 
 
+@pytest.fixture(scope="session", params=list(databases.KINDS))
+def database(request: pytest.FixtureRequest) -> str:
+    """The name of the kind of database; everything about the ticket system runs on each, seeded once for each."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def empty_helpdesk(
-    postgres_server: servers.OwnPostgres | servers.ForeignPostgres, tmp_path_factory: pytest.TempPathFactory
+    database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Helpdesk]:
     """The ticket system just installed: its own migrations have run. Not to be changed: copy it."""
-    with servers.fresh_database(postgres_server.url) as url:
-        desk = Helpdesk(environment(), url, tmp_path_factory.mktemp("empty"))
+    with databases.KINDS[database].empty(request) as url:
+        desk = Helpdesk(environment("helpdesk"), url, tmp_path_factory.mktemp("empty"))
         desk.migrate()
         yield desk
 
@@ -52,7 +58,7 @@ def empty_helpdesk(
 @pytest.fixture(scope="session")
 def _seeded(empty_helpdesk: Helpdesk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     with copy_of(empty_helpdesk, tmp_path_factory.mktemp("seeded") / "media") as desk:
-        now = server_time(desk.database_url)
+        now = databases.now(desk.database_url)
         yield Lived(desk, desk.seed(now), now)
 
 

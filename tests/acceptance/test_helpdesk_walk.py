@@ -14,17 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from lifecycle.core.inventory import Inventory
 from lifecycle.documents import load
 from tests.acceptance.conftest import WATCHED
-from tests.acceptance.helpdesk.app.counts import QUEUE_OF
-from tests.acceptance.helpdesk.harness import copy_of
-from tests.acceptance.helpdesk.operated import HERE, Operated
+from tests.acceptance.helpdesk.app.owners import QUEUE_OF
+from tests.acceptance.helpdesk.databases import ask, change, kind_of
+from tests.acceptance.helpdesk.harness import HERE, copy_of
 from tests.acceptance.helpdesk.pages import visit
-from tests.servers import libpq_url
+from tests.acceptance.operated import Operated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +32,14 @@ if TYPE_CHECKING:
     from tests.acceptance.helpdesk.harness import Counts, Helpdesk
     from tests.acceptance.helpdesk.pages import Answer
 
-TENANTS = ("--from", "env:HELPDESK_DATABASE", "--tenant-table", "helpdesk_queue.id")
+TENANTS = "helpdesk_queue.id"
+REVIEWED = (HERE / "inventory.yaml").read_text()
+SESSIONS = HERE / "sessions.yaml"
+SUPPLEMENT = "helpdesk-sessions"
 CEILING, MARGIN = dt.timedelta(days=90), dt.timedelta(days=3)
 SESSION_LIVES = dt.timedelta(days=14)
-LOGS = {
-    "django_admin_log": "action_time",
-    "django_session": f"expire_date - interval '{SESSION_LIVES.days} days'",
-}
+# Each log's time column, and how long after what counts it lies.
+LOGS = {"django_admin_log": ("action_time", dt.timedelta()), "django_session": ("expire_date", SESSION_LIVES)}
 # The Data Act's thirty days have passed, and a few more.
 ENDED_AGO = dt.timedelta(days=40)
 ROWS_OF_LINDE = 1773
@@ -71,25 +71,25 @@ def walk(_seeded: Lived, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     """The line, walked once: from a database nobody has seen to a certificate."""
     folder = tmp_path_factory.mktemp("walk")
     with copy_of(_seeded.desk, folder / "media") as desk:
-        deployment = Operated(folder / "deployment", desk.database_url)
+        deployment = Operated(folder / "deployment", desk.database_url, "helpdesk")
         queues = {queue["slug"]: queue["id"] for queue in _seeded.manifest["queues"]}
         seen = Walk(desk, deployment, _seeded.now, queues[_seeded.manifest["leaving"]], desk.counts())
         _draft(seen)
-        deployment.review()
+        deployment.review(REVIEWED, SESSIONS)
         deployment.run("store", "prepare", "--run")
-        deployment.enrol({queue["id"]: queue["title"] for queue in _seeded.manifest["queues"]})
+        firms = {queue["id"]: queue["title"] for queue in _seeded.manifest["queues"]}
+        deployment.enrol(firms, individual=SUPPLEMENT)
         _expire_logs(seen)
         _offboard(seen, folder / "outbox")
         yield seen
 
 
 def _draft(seen: Walk) -> None:
-    seen.drafted = seen.deployment.init(*TENANTS)["draft"]
-    seen.draft = Path(seen.drafted["inventory"]).read_text()
+    seen.drafted, seen.draft = seen.deployment.draft(TENANTS)
 
 
 def _expire_logs(seen: Walk) -> None:
-    seen.young_before = {table: _rows(seen, table, f"{at} > %s", _surely_young(seen)) for table, at in LOGS.items()}
+    seen.young_before = {table: _logs(seen, table, ">", _surely_young(seen)) for table in LOGS}
     for rule in ("server-logs", "sessions"):
         plan = seen.deployment.run("plan", rule)["plans"][0]["hash"]
         seen.deployment.sign(plan, "op-one", mandate=True)
@@ -113,18 +113,21 @@ def _offboard(seen: Walk, outbox: Path) -> None:
 
 def _owned(seen: Walk) -> dict[str, set[int]]:
     """Return the ids of the leaver's rows, by the counter's own queries."""
-    with psycopg.connect(libpq_url(seen.desk.database_url)) as connection:
-        return {
-            table: {number for slug, number in connection.execute(query).fetchall() if slug == "linde"}
-            for table, query in QUEUE_OF.items()
-        }
+    return {
+        table: {number for slug, number in ask(seen.desk.database_url, query) if slug == "linde"}
+        for table, query in QUEUE_OF.items()
+    }
 
 
-def _rows(seen: Walk, table: str, condition: str, *values: object) -> int:
-    with psycopg.connect(libpq_url(seen.desk.database_url)) as connection:
-        row = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}", values).fetchone()
-    assert row is not None
-    return int(row[0])
+def _rows(seen: Walk, table: str, condition: str, **values: object) -> int:
+    ((rows,),) = ask(seen.desk.database_url, f"SELECT count(*) FROM {table} WHERE {condition}", **values)
+    return int(str(rows))
+
+
+def _logs(seen: Walk, table: str, order: str, moment: dt.datetime) -> int:
+    """Count a log's rows before (`<=`) or after (`>`) a moment, counted from what its rule counts from."""
+    column, later = LOGS[table]
+    return _rows(seen, table, f"{column} {order} :moment", moment=moment + later)
 
 
 def _surely_young(seen: Walk) -> dt.datetime:
@@ -162,9 +165,12 @@ def test_the_draft_leaves_ties_and_backward_ties_to_a_person(walk: Walk) -> None
 def test_the_draft_takes_times_by_their_type(walk: Walk) -> None:
     """An interval named like a time is none; a time that lies ahead, or is never filled, is said to be so."""
     assert "time_spent" not in _part(walk.draft, "helpdesk_followup").partition("columns:")[0]
-    assert "collection: {column: created, encoding: utc}" in _part(walk.draft, "helpdesk_ticket")
+    spelled = kind_of(walk.desk.database_url).spelling
+    assert f"collection: {{column: created, encoding: {spelled}}}" in _part(walk.draft, "helpdesk_ticket")
     assert "in the future" in _part(walk.draft, "django_session")
-    assert "due_date: {column: due_date, encoding: utc}  # 0 of 1800 filled" in _part(walk.draft, "helpdesk_ticket")
+    assert f"due_date: {{column: due_date, encoding: {spelled}}}  # 0 of 1800 filled" in _part(
+        walk.draft, "helpdesk_ticket"
+    )
 
 
 def test_the_draft_shows_no_value_of_a_row(walk: Walk) -> None:
@@ -175,7 +181,7 @@ def test_the_draft_shows_no_value_of_a_row(walk: Walk) -> None:
 
 def test_the_reviewed_inventory_is_the_draft_decided(walk: Walk) -> None:
     """A reviewer changed categories, one owning path and what is not personal; every table is in both."""
-    draft, reviewed = _inventory(walk.draft.encode()), _inventory((HERE / "inventory.yaml").read_bytes())
+    draft, reviewed = _inventory(walk.draft.encode()), _inventory(REVIEWED.encode())
     kept = {dataset.table: dataset for dataset in reviewed.datasets}
     elsewhere = {entry.table for entry in reviewed.not_personal}
 
@@ -195,8 +201,8 @@ def test_the_reviewed_inventory_is_the_draft_decided(walk: Walk) -> None:
 
 def test_nothing_is_planned_from_a_draft(helpdesk: Lived, tmp_path: Path) -> None:
     """Each undecided line is named; with all of them decided, an unreviewed inventory is still refused."""
-    deployment = Operated(tmp_path / "deployment", helpdesk.desk.database_url)
-    path = Path(deployment.init(*TENANTS)["draft"]["inventory"])
+    deployment = Operated(tmp_path / "deployment", helpdesk.desk.database_url, "helpdesk")
+    path = Path(deployment.draft(TENANTS)[0]["inventory"])
     tables = len(_inventory(path.read_bytes()).datasets)
     deployment.run("validate", str(path))
     undecided = deployment.run("validate", str(deployment.folder), code=2)["problems"]
@@ -221,10 +227,10 @@ def test_the_inventory_covers_everything_and_doctor_is_content(walk: Walk) -> No
 
 def test_logs_past_ninety_days_are_gone_and_younger_ones_are_all_there(walk: Walk) -> None:
     """Counted from an entry's own time, and from a session's sign-in, which the table itself does not hold."""
-    for table, at in LOGS.items():
-        assert _rows(walk, table, f"{at} <= %s", walk.now - CEILING) == 0
+    for table in LOGS:
+        assert _logs(walk, table, "<=", walk.now - CEILING) == 0
         # None is missing; pages that were asked for meanwhile may have opened further sessions.
-        assert _rows(walk, table, f"{at} > %s", _surely_young(walk)) >= walk.young_before[table] > 0
+        assert _logs(walk, table, ">", _surely_young(walk)) >= walk.young_before[table] > 0
     assert walk.after_logs is not None
     assert walk.after_logs["queues"] == walk.before["queues"], "logs only"
 
@@ -285,7 +291,7 @@ def test_the_certificate_verifies_far_from_everything(walk: Walk, tmp_path: Path
     bundle, trust = tmp_path / "linde.bundle", tmp_path / "trust.yaml"
     walk.deployment.run("certificate", "bundle", walk.certificate["number"], "-o", str(bundle))
     walk.deployment.run("evidence", "trust", "-o", str(trust))
-    elsewhere = Operated(tmp_path / "nothing", "nowhere")
+    elsewhere = Operated(tmp_path / "nothing", "nowhere", "nothing")
     verified = elsewhere.process("verify", str(bundle), "--trust", str(trust))
     bundle.write_bytes(bundle.read_bytes().replace(b'"deleted"', b'"deletes"', 1))
     tampered = elsewhere.process("verify", str(bundle), "--trust", str(trust))
@@ -329,13 +335,13 @@ def test_what_the_application_itself_would_have_deleted(walk: Walk, helpdesk: Li
 
 def test_I06_rows_that_hang_on_the_leaver_stop_the_plan(helpdesk: Lived, tmp_path: Path) -> None:
     """Two tickets of a neighbour depend on the leaver's: the plan is refused with their number, and nothing changes."""
-    deployment = Operated(tmp_path / "deployment", helpdesk.desk.database_url)
+    deployment = Operated(tmp_path / "deployment", helpdesk.desk.database_url, "helpdesk")
     leaver = next(queue for queue in helpdesk.manifest["queues"] if queue["slug"] == "linde")
     _depend_on_the_leaver(helpdesk.desk.database_url)
     deployment.init()
-    deployment.review()
+    deployment.review(REVIEWED, SESSIONS)
     deployment.run("store", "prepare", "--run")
-    deployment.enrol({leaver["id"]: leaver["title"]})
+    deployment.enrol({leaver["id"]: leaver["title"]}, individual=SUPPLEMENT)
     ended = (helpdesk.now - ENDED_AGO).date().isoformat()
     deployment.run("tenant", "end", str(leaver["id"]), "--on", ended, "--choice", "delete")
     before = helpdesk.desk.counts()
@@ -348,16 +354,11 @@ def test_I06_rows_that_hang_on_the_leaver_stop_the_plan(helpdesk: Lived, tmp_pat
 
 def _depend_on_the_leaver(url: str) -> None:
     """Let two tickets of the customer with a name alike wait for one of the leaver's each."""
-    of_queue = "SELECT t.id FROM helpdesk_ticket t JOIN helpdesk_queue q ON q.id = t.queue_id WHERE q.slug = %s"
-    with psycopg.connect(libpq_url(url)) as connection:
-        theirs, others = (
-            connection.execute(f"{of_queue} ORDER BY t.id LIMIT 2", [slug]).fetchall()
-            for slug in ("linde", "linde-sued")
-        )
-        for (ours,), (waiting,) in zip(theirs, others, strict=True):
-            connection.execute(
-                "INSERT INTO helpdesk_ticketdependency (ticket_id, depends_on_id) VALUES (%s, %s)", [waiting, ours]
-            )
+    of_queue = "SELECT t.id FROM helpdesk_ticket t JOIN helpdesk_queue q ON q.id = t.queue_id WHERE q.slug = :slug"
+    theirs, others = (ask(url, f"{of_queue} ORDER BY t.id LIMIT 2", slug=slug) for slug in ("linde", "linde-sued"))
+    for (ours,), (waiting,) in zip(theirs, others, strict=True):
+        insert = "INSERT INTO helpdesk_ticketdependency (ticket_id, depends_on_id) VALUES (:waiting, :ours)"
+        change(url, insert, waiting=waiting, ours=ours)
 
 
 def _part(text: str, dataset: str) -> str:

@@ -137,19 +137,24 @@ class SqlSurvey:
         word = word_of(table, column)
         typed = self._by_type(word)
         sampled = fits = None
+        naive = _naive(word)
         if typed is None:
             if not _worth_a_sample(word, column):
                 return None
             values = self._sample(table, column)
             typed, fits = _judge(values)
             sampled = len(values)
+            naive = any(_no_offset(value) for value in values)
+            if typed is None and not values and _declared_time(word):
+                # Nobody has written one yet; the declaration is all there is.
+                typed = "iso-text"
             if typed is None:
                 return None
         encoding = self._spelled(word, typed)
         if encoding is None:
             return None
         filled, future = self._filled(table, column, encoding, today)
-        return TimeGuess(column, encoding, filled, future, _naive(word), sampled, fits)
+        return TimeGuess(column, encoding, filled, future, naive, sampled, fits)
 
     def _by_type(self, word: str) -> Encoding | None:
         """Return what the type alone tells: an interval fits nothing, and a type that takes texts tells nothing."""
@@ -192,12 +197,20 @@ def _naive(word: str) -> bool:
 
 def _worth_a_sample(word: str, column: str) -> bool:
     """Texts and numbers by name, and what was declared as a date where a declaration promises nothing."""
-    upper = word.upper()
-    if any(part in upper for part in ("DATE", "TIMESTAMP")):
+    if _declared_time(word):
         return True
-    return any(part in upper for part in ("CHAR", "TEXT", "INT", "NUMERIC", "REAL", "DOUBLE")) and (
-        "INTERVAL" not in upper and looks_like_time(column)
+    return any(part in word.upper() for part in ("CHAR", "TEXT", "INT", "NUMERIC", "REAL", "DOUBLE")) and (
+        "INTERVAL" not in word.upper() and looks_like_time(column)
     )
+
+
+def _declared_time(word: str) -> bool:
+    return any(part in word.upper() for part in ("DATE", "TIMESTAMP"))
+
+
+def _no_offset(value: object) -> bool:
+    """A text with a time of day that does not say where: readers take it for UTC, writers may have meant otherwise."""
+    return local_day(value, "local", None, "UTC") is not None
 
 
 def _judge(values: list[object]) -> tuple[Encoding | None, int]:

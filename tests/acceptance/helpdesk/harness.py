@@ -1,6 +1,6 @@
 """Drives the ticket system from outside: its own commands, run by its own Python, against one database.
 
-desk = Helpdesk(environment(), database_url, media_directory)
+desk = Helpdesk(environment("helpdesk"), database_url, media_directory)
 desk.migrate(); manifest = desk.seed(now); desk.counts()
 with desk.serving(now) as address: ...
 """
@@ -16,16 +16,14 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
-from urllib.parse import urlsplit
 
-import psycopg
-
-from tests.servers import fresh_database, libpq_url
+from tests.acceptance.helpdesk.databases import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-APP = Path(__file__).resolve().parent / "app"
+HERE = Path(__file__).resolve().parent
+APP = HERE / "app"
 
 
 class Queue(TypedDict):
@@ -152,21 +150,12 @@ class Helpdesk:
 
     def _environment(self) -> dict[str, str]:
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "DJANGO", "HELPDESK"))}
-        return ours | {"HELPDESK_DATABASE_URL": libpq_url(self.database_url), "HELPDESK_MEDIA": str(self.media)}
+        return ours | {"HELPDESK_DATABASE_URL": self.database_url, "HELPDESK_MEDIA": str(self.media)}
 
 
 @contextlib.contextmanager
 def copy_of(desk: Helpdesk, media: Path) -> Iterator[Helpdesk]:
     """The same installation with a database and a folder of its own; `media` must not exist yet."""
     shutil.copytree(desk.media, media)
-    name = urlsplit(desk.database_url).path.removeprefix("/")
-    with fresh_database(desk.database_url, template=name) as url:
+    with kind_of(desk.database_url).copy(desk.database_url) as url:
         yield replace(desk, database_url=url, media=media)
-
-
-def server_time(url: str) -> dt.datetime:
-    """The database server's own time, in whole seconds: the story ends at the moment at which the product looks."""
-    with psycopg.connect(libpq_url(url)) as connection:
-        row = connection.execute("SELECT date_trunc('second', now())").fetchone()
-    assert row is not None
-    return cast("dt.datetime", row[0]).astimezone(dt.UTC)

@@ -1,23 +1,25 @@
-"""The ticket system's project: what its installation guide asks for, on PostgreSQL, without any network.
+"""The ticket system's project: what its installation guide asks for, without any network.
 
-Read from the environment: HELPDESK_DATABASE_URL, HELPDESK_MEDIA.
+Read from the environment: HELPDESK_DATABASE_URL (SQLAlchemy's spelling), HELPDESK_MEDIA.
 """
 
 import os
+from urllib.parse import unquote, urlsplit
 
-from psycopg.conninfo import conninfo_to_dict
+ENGINES = {"postgresql": "postgresql", "sqlite": "sqlite3", "mysql": "mysql", "mariadb": "mysql"}
 
-_address = conninfo_to_dict(os.environ["HELPDESK_DATABASE_URL"])
+_address = urlsplit(os.environ["HELPDESK_DATABASE_URL"])
+_engine = ENGINES[_address.scheme.partition("+")[0]]
 
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": _address.pop("dbname"),
-        "USER": _address.pop("user", ""),
-        "PASSWORD": _address.pop("password", ""),
-        "HOST": _address.pop("host", ""),
-        "PORT": _address.pop("port", ""),
-        "OPTIONS": _address,
+        "ENGINE": f"django.db.backends.{_engine}",
+        # A file's path keeps its leading stroke, a database on a server has none.
+        "NAME": unquote(_address.path[1:]),
+        "USER": unquote(_address.username or ""),
+        "PASSWORD": unquote(_address.password or ""),
+        "HOST": _address.hostname or "",
+        "PORT": _address.port or "",
         "CONN_MAX_AGE": None,
     }
 }

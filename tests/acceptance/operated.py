@@ -1,47 +1,56 @@
-"""A deployment of the product beside the ticket system, operated as a person would: by its command line alone."""
+"""A deployment of the product beside a foreign application, operated as a person would: by its command line alone."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).resolve().parent
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PROGRAM = Path(sys.executable).with_name("lifecycle")
-ADDRESS = "HELPDESK_DATABASE"
+ADDRESS = "APPLICATION_DATABASE"
 OPERATORS = ("op-one", "op-two", "op-three")
-SUPPLEMENT = "helpdesk-sessions"
 
 
 @dataclass(frozen=True, slots=True)
 class Operated:
-    """One deployment in `folder`, whose store is the database at `url`."""
+    """One deployment in `folder`, whose store is the database at `url`; `name` is the application's."""
 
     folder: Path
     url: str
+    name: str
 
     def init(self, *more: str) -> dict[str, Any]:
-        """Start the deployment; with `--from` its inventory is drafted."""
-        named = ["--deployment", "helpdesk", "--origin", "lifecycle.example.com/helpdesk", "--agreement", "clientport"]
-        return self.run("init", str(self.folder), *named, *more)
+        """Start the deployment; with a tenant's column its inventory is drafted."""
+        named = ["--deployment", self.name, "--origin", f"lifecycle.example.com/{self.name}"]
+        return self.run("init", str(self.folder), *named, "--agreement", "clientport", *more)
 
-    def review(self) -> None:
-        """Put the reviewed inventory and the operator's own supplement in place, and enrol three operators."""
-        shutil.copyfile(HERE / "inventory.yaml", self.folder / "inventory.yaml")
-        shutil.copyfile(HERE / "sessions.yaml", self.folder / "policies" / "agreements" / f"{SUPPLEMENT}.yaml")
+    def draft(self, tenant: str) -> tuple[dict[str, Any], str]:
+        """Start the deployment with a drafted inventory: what the command said, and the draft."""
+        said = self.init("--from", f"env:{ADDRESS}", "--tenant-table", tenant)["draft"]
+        return said, Path(said["inventory"]).read_text()
+
+    def review(self, inventory: str, *supplements: Path) -> None:
+        """Put the reviewed inventory and the operator's own supplements in place, and enrol three operators."""
+        (self.folder / "inventory.yaml").write_text(inventory)
+        for supplement in supplements:
+            target = self.folder / "policies" / "agreements" / f"{self.name}-{supplement.name}"
+            target.write_bytes(supplement.read_bytes())
         for name in OPERATORS:
             self.run("operator", "new", name, "--key", str(self._key(name)))
 
-    def enrol(self, firms: dict[int, str]) -> None:
-        """Register a tenant for each queue, by its number."""
+    def enrol(self, firms: Mapping[object, str], *, individual: str | None = None) -> None:
+        """Register a tenant for each of the application's customers, by its id."""
         lines = ["lifecycle: tenants/v1", "tenants:"]
+        more = f", individual: {individual}" if individual else ""
         for number, firm in firms.items():
-            bound = f"agreement: clientport, individual: {SUPPLEMENT}, contract_start: 2020-01-01"
+            bound = f"agreement: clientport{more}, contract_start: 2020-01-01"
             lines.append(f'  - {{id: "{number}", {bound}, firm: {json.dumps(firm)}}}')
         register = self.folder / "register.yaml"
         register.write_text("\n".join(lines) + "\n")

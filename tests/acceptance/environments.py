@@ -1,6 +1,6 @@
-"""The ticket system's own environment, made once and found again.
+"""The environments of foreign applications, each made once and found again.
 
-It never mixes with the product's environment: the product meets this application only through its database.
+None mixes with the product's: the product meets an application only through its database and its files.
 """
 
 import fcntl
@@ -12,25 +12,25 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "requirements.txt"
 
 
-def environment(cache: Path | None = None) -> Path:
-    """The Python of an environment that holds exactly requirements.txt; made if it is not there yet.
+def environment(name: str, cache: Path | None = None) -> Path:
+    """The Python of an environment that holds exactly the folder `name`'s requirements.txt; made if it is not there.
 
     Safe to repeat, and from several processes at once. Another requirements.txt or interpreter gives another
     environment. Raises subprocess.CalledProcessError when the packages cannot be had.
     """
+    requirements = HERE / name / "requirements.txt"
     directory = (cache or _repository() / ".cache") / "acceptance"
     directory.mkdir(parents=True, exist_ok=True)
-    target = directory / f"helpdesk-{_fingerprint()}"
+    target = directory / f"{name}-{_fingerprint(requirements)}"
     python = target / "bin" / "python"
-    with (directory / "helpdesk.lock").open("w") as lock:
+    with (directory / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # The mark is written last: an interrupted set-up is thrown away, never used.
         if not (target / "complete").exists():
             shutil.rmtree(target, ignore_errors=True)
-            _make(target, python)
+            _make(target, python, requirements)
             (target / "complete").touch()
     return python
 
@@ -39,16 +39,16 @@ def _repository() -> Path:
     return next(parent for parent in HERE.parents if (parent / "pyproject.toml").exists())
 
 
-def _fingerprint() -> str:
-    made_of = REQUIREMENTS.read_bytes() + sys.version.encode() + sys.prefix.encode()
+def _fingerprint(requirements: Path) -> str:
+    made_of = requirements.read_bytes() + sys.version.encode() + sys.prefix.encode()
     return hashlib.sha256(made_of).hexdigest()[:16]
 
 
-def _make(target: Path, python: Path) -> None:
+def _make(target: Path, python: Path, requirements: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
     settings = _without_leftovers()
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, target], check=True, env=settings)
-    command: list[str | Path] = [uv, "pip", "sync", "-q", "--require-hashes", "--python", python, REQUIREMENTS]
+    command: list[str | Path] = [uv, "pip", "sync", "-q", "--require-hashes", "--python", python, requirements]
     subprocess.run(command, check=True, env=settings)
 
 
