@@ -83,19 +83,23 @@ def looks_like_time(column: str) -> bool:
 
 def names_tenant(table: str) -> bool:
     """Tell whether a table's name suggests that its rows are tenants."""
-    return _last_word(table) in _TENANT_WORDS
+    words = words_of(table)
+    return bool(words) and words[-1].removesuffix("model") in _TENANT_WORDS
 
 
 def copied_table(table: str, others: Collection[str]) -> str | None:
     """Return the table of which this one is a history by its name: `person_version` of `person`; None for most."""
-    copied = [table.removesuffix(end) for end in _HISTORIES if table.endswith(end)]
-    copied += [table.replace(_HISTORY_OF, "", 1)] if _HISTORY_OF in table else []
-    return next((name for name in copied if name in others), None)
+    return next((name for name in _copied(table) if name in others), None)
+
+
+def _copied(table: str) -> list[str]:
+    found = [table.removesuffix(end) for end in _HISTORIES if table.endswith(end)]
+    return found + ([table.replace(_HISTORY_OF, "", 1)] if _HISTORY_OF in table else [])
 
 
 def _last_word(table: str) -> str:
-    """Return the last word of a table's name; a framework's `model` at its end says nothing."""
-    words = words_of(table)
+    """Return what a table's name says its rows are: neither a history's ending nor a framework's `model` does."""
+    words = words_of(next(iter(_copied(table)), table))
     return words[-1].removesuffix("model") if words else ""
 
 

@@ -85,7 +85,11 @@ def draft(survey: Survey, store: str, tenant: str | None, today: date) -> Draft:
         store=store,
         tenant=target,
         tables=tuple(_looking_back(survey, tables, known, edges)),
-        left_out=tuple((place[1], why) for place, table in known.items() if (why := _why_not(table)) is not None),
+        left_out=tuple(
+            (place[1], why + _consequence(place, table, edges))
+            for place, table in known.items()
+            if (why := _why_not(table)) is not None
+        ),
         cycles=tuple(tuple(place[1] for place in group) for group in cycles(e for e in edges if e.table != e.to)),
     )
 
@@ -101,6 +105,14 @@ def _why_not(table: Table) -> str | None:
     if table.kind not in _READABLE:
         return f"it is a {table.kind} relation"
     return None if table.primary_key else "it has no primary key"
+
+
+def _consequence(place: Place, table: Table, edges: tuple[Edge, ...]) -> str:
+    """Say which rows a table without a key keeps: a foreign key holds what it references."""
+    held = sorted({edge.to[1] for edge in edges if edge.table == place and edge.to != place})
+    if table.kind not in _READABLE or not held:
+        return ""
+    return f", yet references {', '.join(held)}: give it one, or what it references cannot go"
 
 
 def _edges(survey: Survey, catalogue: Catalogue) -> tuple[Edge, ...]:

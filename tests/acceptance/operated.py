@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(sys.executable).with_name("lifecycle")
 ADDRESS = "APPLICATION_DATABASE"
+# The Data Act's thirty days have passed, and a few more.
+ENDED_AGO = dt.timedelta(days=40)
 OPERATORS = ("op-one", "op-two", "op-three")
 
 
@@ -65,6 +68,17 @@ class Operated:
     def carry_out(self, plan: str) -> dict[str, Any]:
         """Apply an approved plan, confirmed by its hash."""
         return self.run("apply", plan, "--yes", plan)
+
+    def keep(self, rule: str) -> dict[str, Any]:
+        """Plan one rule, approve it and carry it out."""
+        plan = self.run("plan", rule)["plans"][0]["hash"]
+        self.sign(plan, "op-one")
+        return self.carry_out(plan)
+
+    def end(self, tenant: str, now: dt.datetime) -> None:
+        """Enter a contract's end so far back that every window of its offboarding has passed."""
+        ended = (now - ENDED_AGO).date().isoformat()
+        self.run("tenant", "end", tenant, "--on", ended, "--choice", "delete")
 
     def run(self, *words: str, code: int = 0) -> dict[str, Any]:
         """Run one command in a process of its own and return its JSON; its exit code must be `code`."""

@@ -40,8 +40,6 @@ CEILING, MARGIN = dt.timedelta(days=90), dt.timedelta(days=3)
 SESSION_LIVES = dt.timedelta(days=14)
 # Each log's time column, and how long after what counts it lies.
 LOGS = {"django_admin_log": ("action_time", dt.timedelta()), "django_session": ("expire_date", SESSION_LIVES)}
-# The Data Act's thirty days have passed, and a few more.
-ENDED_AGO = dt.timedelta(days=40)
 ROWS_OF_LINDE = 1773
 
 
@@ -99,8 +97,7 @@ def _expire_logs(seen: Walk) -> None:
 
 def _offboard(seen: Walk, outbox: Path) -> None:
     tenant = str(seen.leaver)
-    ended = (seen.now - ENDED_AGO).date().isoformat()
-    seen.deployment.run("tenant", "end", tenant, "--on", ended, "--choice", "delete")
+    seen.deployment.end(tenant, seen.now)
     seen.owned = _owned(seen)
     seen.export = seen.deployment.run("export", tenant, "-o", str(outbox))
     seen.planned = seen.deployment.run("plan", "--tenant", tenant, "--by", "op-three")["plans"][0]
@@ -342,8 +339,7 @@ def test_I06_rows_that_hang_on_the_leaver_stop_the_plan(helpdesk: Lived, tmp_pat
     deployment.review(REVIEWED, SESSIONS)
     deployment.run("store", "prepare", "--run")
     deployment.enrol({leaver["id"]: leaver["title"]}, individual=SUPPLEMENT)
-    ended = (helpdesk.now - ENDED_AGO).date().isoformat()
-    deployment.run("tenant", "end", str(leaver["id"]), "--on", ended, "--choice", "delete")
+    deployment.end(str(leaver["id"]), helpdesk.now)
     before = helpdesk.desk.counts()
     refused = deployment.run("plan", "--tenant", str(leaver["id"]), "--by", "op-three", code=4)["error"]
 
