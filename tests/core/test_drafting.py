@@ -23,7 +23,8 @@ from lifecycle.core.drafting import (
     routes,
     time_rank,
 )
-from lifecycle.core.guesses import looks_like_time, names_tenant, nature, person_kind, words_of
+from lifecycle.core.guesses import copied_table, looks_like_time, names_tenant, nature, person_kind, words_of
+from lifecycle.core.undeclared import references
 from tests.core import world
 
 FIRM: Place = (None, "firm")
@@ -99,6 +100,94 @@ def test_most_rows_win_then_the_shortest_and_a_tie_is_a_tie() -> None:
     assert choose(()) == (None, False)
 
 
+def test_where_no_row_speaks_a_reference_that_may_be_empty_yields() -> None:
+    """In an empty table the longer way over columns that are never NULL is safer; the tenant's own column is safest."""
+    short = Route((), "a")
+    never = [("n", "d", "deed"), ("deed", "o", "office"), ("office", "f", "firm")]
+    edges = [edge("n", "c", "case"), edge("case", "f", "firm")]
+    edges += [Edge((None, table), column, (None, to), "id", required=True) for table, column, to in never]
+    loose, sure = routes((None, "n"), edges, TENANT)
+
+    assert (loose.certain, sure.certain, len(sure.hops)) == (False, True, 2)
+    assert choose((Evidence(loose, 0, 0), Evidence(sure, 0, 0))) == (1, False)
+    assert choose((Evidence(sure, 0, 0), Evidence(short, 0, 0))) == (1, False)
+    assert choose((Evidence(sure, 4, 2), Evidence(loose, 4, 2))) == (1, False), "rows decide where there are some"
+
+
+def test_of_two_ways_alike_the_one_that_is_never_empty_is_proposed() -> None:
+    """Equal reach and length are no tie where one of them may miss the next row."""
+    may, never = edge("n", "a", "case"), Edge((None, "n"), "b", (None, "deed"), "id", required=True)
+    ends = [Edge((None, name), "f", FIRM, "id", required=True) for name in ("case", "deed")]
+    loose, sure = routes((None, "n"), [may, never, *ends], TENANT)
+
+    assert choose((Evidence(loose, 3, 1), Evidence(sure, 3, 1))) == (1, False)
+
+
+# ---- references that only names suggest ----
+
+TYPES: dict[Place, dict[str, str]] = {
+    (None, "firm"): {"id": "VARCHAR(64)"},
+    (None, "person"): {"id": "INTEGER", "firm_id": "VARCHAR(64)"},
+    (None, "person_version"): {"id": "INTEGER", "firm_id": "VARCHAR(80)", "turn": "INTEGER"},
+    (None, "bill"): {"id": "INTEGER", "payer_id": "INTEGER", "parent_id": "INTEGER"},
+    (None, "bill_version"): {"id": "INTEGER", "payer_id": "INTEGER", "parent_id": "INTEGER", "turn": "INTEGER"},
+    (None, "import"): {"id": "INTEGER", "firm_id": "INTEGER", "payer_id": "INTEGER", "parent_id": "INTEGER"},
+    (None, "firm_version"): {"id": "VARCHAR(64)", "turn": "INTEGER"},
+    (None, "link_history"): {"bill_id": "INTEGER"},
+    (None, "link"): {"bill_id": "INTEGER"},
+}
+KEYS: dict[Place, str] = {(None, name): "id" for name in ("firm", "person", "bill", "import")}
+DECLARED = [
+    edge("person", "firm_id", "firm"), edge("bill", "payer_id", "person"), edge("bill", "parent_id", "bill"),
+    edge("link", "bill_id", "bill"),
+]  # fmt: skip
+
+
+def test_a_history_references_what_it_copies_and_whatever_that_references() -> None:
+    """By the same key and the same columns; a width beside the type does not matter."""
+    found = {(e.table[1], e.column): e.to[1] for e in references(TYPES, KEYS, DECLARED)}
+
+    assert found[("person_version", "id")] == "person"
+    assert found[("person_version", "firm_id")] == "firm"
+    assert found[("bill_version", "payer_id")] == "person"
+    assert found[("bill_version", "parent_id")] == "bill"
+    assert found[("firm_version", "id")] == "firm"
+    assert found[("link_history", "bill_id")] == "bill"
+    assert not [table for table, _ in found if table in {"firm", "person", "bill"}], "what is declared is not guessed"
+
+
+def test_a_column_named_like_every_foreign_key_of_that_name_is_a_reference_if_the_types_agree() -> None:
+    """A number is not compared with a text; a reference inside another table says nothing about this one."""
+    found = {(e.table[1], e.column): e for e in references(TYPES, KEYS, DECLARED) if e.table[1] == "import"}
+    split = references(TYPES, KEYS, [*DECLARED, edge("firm_version", "payer_id", "firm")])
+
+    assert list(found) == [("import", "payer_id")]
+    assert not found["import", "payer_id"].declared
+    assert ("import", "payer_id") not in {(e.table[1], e.column) for e in split}, "they do not agree"
+
+
+def test_a_route_over_a_guessed_reference_says_so() -> None:
+    """The reviewer is told that names are all there is."""
+    named = references(TYPES, KEYS, DECLARED)
+    found = routes((None, "bill_version"), [*DECLARED, *named], TENANT)
+    table = TableDraft("v", (None, "v"), ("id",), ("id",), 2, (Evidence(found[0], 2, 1),), 0)
+
+    assert words(found)[0] == "payer_id > person.firm_id"
+    assert found[0].by_name
+    assert not routes((None, "bill"), DECLARED, TENANT)[0].by_name
+    assert next(decisions(Draft("main", None, (table,)))).startswith("v: no foreign key leads to a tenant")
+
+
+def test_histories_are_known_by_their_names() -> None:
+    """Endings and the word that a framework puts in between; a name alone is not enough."""
+    there = {"person", "desk_ticket"}
+
+    assert copied_table("person_version", there) == "person"
+    assert copied_table("desk_historicalticket", there) == "desk_ticket"
+    assert copied_table("server_log", there) is None
+    assert copied_table("person", there) is None
+
+
 def test_cycles_between_tables_are_found_and_named_once() -> None:
     """Two circles that share no table are two groups; a table that only hangs on one is in none."""
     edges = [
@@ -145,6 +234,25 @@ def test_names_hint_at_persons_and_no_more() -> None:
         "count": None,
         "": None,
     }
+
+
+def test_a_tables_name_says_whose_name_a_column_holds() -> None:
+    """`name` alone is a person's in a table of persons or their history; numbers at the end do not hide an address."""
+    assert person_kind("name", "person") == "name"
+    assert person_kind("name", "person_version") == "name"
+    assert person_kind("name", "shop_customermodel") == "name"
+    assert person_kind("name", "article") is None
+    assert person_kind("name", "§") is None
+    assert person_kind("vendor_name", "vendor") == "name"
+    assert {person_kind(c) for c in ("address_1", "zip_code", "account_number", "routing_number")} == {"other"}
+    assert person_kind("42") is None
+
+
+def test_a_frameworks_ending_does_not_hide_a_tenant() -> None:
+    """`entitymodel` lists entities; a history of customers lists none."""
+    assert names_tenant("ledger_entitymodel")
+    assert names_tenant("project")
+    assert not names_tenant("customer_history")
 
 
 def test_names_rank_times_and_never_make_them() -> None:

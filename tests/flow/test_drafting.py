@@ -120,6 +120,31 @@ def test_the_reviewer_is_told_what_to_decide(tmp_path: Path) -> None:
     assert "country, sub-processor, backups" in told
 
 
+STRANGE = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer (id), seen_at DATETIME,
+  left_at DATETIME, closes DATE);
+CREATE TABLE visit_version (id INTEGER, turn INTEGER, customer_id INTEGER, PRIMARY KEY (id, turn));
+CREATE TABLE guests (visit_id INTEGER REFERENCES visit (id), customer_id INTEGER REFERENCES customer (id));
+INSERT INTO customer VALUES (1), (2);
+INSERT INTO visit VALUES (1, 1, '2026-01-02 03:04:05', NULL, NULL);
+INSERT INTO visit_version VALUES (1, 1, 1), (1, 2, 1), (9, 3, 7);
+"""
+
+
+def test_what_strangers_schemas_taught(tmp_path: Path) -> None:
+    """Histories without foreign keys, times nobody has written yet, texts without an offset, a link without a key."""
+    draft = drafted(tmp_path, shape=STRANGE)
+    text, told = written(draft), "\n".join(decisions(draft))
+    visit, history = read(text).dataset("visit"), read(text).dataset("visit_version")
+
+    assert visit.times["left_at"].encoding == visit.times["closes"].encoding == "iso-text"
+    assert text.count("without a zone: utc or local?") == 1
+    assert (history.tenant.by, history.tenant.column, history.tenant.nulls) == ("column", "customer_id", "refuse")
+    assert "path 1: customer_id reaches 3 of 3 rows, 2 tenants, though no foreign key says so" in " ".join(text.split())
+    assert "guests: left out, it has no primary key, yet references customer, visit" in told
+
+
 def test_a_draft_shows_no_value_of_a_row(tmp_path: Path) -> None:
     """What stood in the rows stands nowhere in the draft (I23)."""
     text = written(drafted(tmp_path))
