@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import WATCHED
+from tests.acceptance.helpdesk.app.owners import FILES
 from tests.acceptance.helpdesk.databases import ask, change
 from tests.acceptance.helpdesk.harness import copy_of
 from tests.acceptance.helpdesk.pages import visit
@@ -63,6 +64,19 @@ def test_some_rows_reach_two_customers(helpdesk: Lived) -> None:
         "leaver depends on neighbour",
         "between firms that stay",
         "merged into another firm's",
+    }
+
+
+def test_its_uploads_are_its_rows_and_what_it_forgot(helpdesk: Lived) -> None:
+    """Every attachment has its file; where a row was deleted by the application, the file is still there."""
+    url = helpdesk.desk.database_url
+    named = {str(name) for table in FILES for (name,) in ask(url, f"SELECT file FROM {table}")}
+    forgotten = {orphan["path"] for orphan in helpdesk.manifest["orphans"]}
+
+    assert helpdesk.desk.uploads() == named | forgotten
+    assert not named & forgotten
+    assert {orphan["slug"] for orphan in helpdesk.manifest["orphans"]} == {
+        queue["slug"] for queue in helpdesk.manifest["queues"]
     }
 
 

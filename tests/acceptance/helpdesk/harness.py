@@ -50,6 +50,13 @@ class TicketWithFiles(TypedDict):
     ticket: int
 
 
+class Orphan(TypedDict):
+    """A file whose row the application deleted."""
+
+    slug: str
+    path: str
+
+
 class PublicTicket(TypedDict):
     """What the person who opened a ticket needs to see it without an account."""
 
@@ -68,6 +75,7 @@ class Manifest(TypedDict):
     queues: list[Queue]
     crossings: list[Crossing]
     with_files: list[TicketWithFiles]
+    orphans: list[Orphan]
     public: list[PublicTicket]
 
 
@@ -123,6 +131,10 @@ class Helpdesk:
     def counts(self) -> Counts:
         """Counts and digests by plain SQL that shares nothing with the product."""
         return cast("Counts", json.loads(self._run("counts.py")))
+
+    def uploads(self) -> set[str]:
+        """The files that exist below the folder of uploads, as the application's rows name them."""
+        return {str(path.relative_to(self.media)) for path in self.media.rglob("*") if path.is_file()}
 
     @contextlib.contextmanager
     def serving(self, now: dt.datetime) -> Iterator[tuple[str, int]]:

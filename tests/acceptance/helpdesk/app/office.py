@@ -8,6 +8,7 @@ import datetime as dt
 import story
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from helpdesk import models
 from helpdesk.query import query_to_base64
 
@@ -93,6 +94,8 @@ class Office:
                 )
                 for m in range(3)
             ]
+            sheet = SimpleUploadedFile(f"sheet-{slug}.txt", f"how to, {slug}\n".encode(), "text/plain")
+            models.KBIAttachment.objects.create(kbitem=items[0], file=sheet, filename=sheet.name)
             voters = [user for q in ([n] if queue else range(len(self.queues))) for user in self.people_of(q)[:3]]
             for item in items:
                 item.voted_by.set(voters)

@@ -40,3 +40,5 @@ TIMES = (
     ("helpdesk_ticket", "created"),
     ("helpdesk_ticket", "modified"),
 )
+# Rows that name a file below the application's folder of uploads.
+FILES = ("helpdesk_followupattachment", "helpdesk_kbiattachment")

@@ -46,6 +46,7 @@ class World:
         self.rng = random.Random(f"world {options.seed}")
         self.tickets: dict[tuple[int, int], models.Ticket] = {}
         self.crossings: list[dict[str, object]] = []
+        self.orphans: list[dict[str, str]] = []
 
     def set_up(self) -> None:
         """The first day."""
@@ -111,6 +112,16 @@ class World:
         if step.ticket % 15 == 4 and step.number == 0:
             note = SimpleUploadedFile(f"note-{ticket.pk}.txt", f"about ticket {ticket.pk}\n".encode(), "text/plain")
             process_attachments(followup, [note])
+            if step.ticket % 60 == 4:
+                self._attached_by_mistake(followup)
+
+    def _attached_by_mistake(self, followup: models.FollowUp) -> None:
+        """A file that its author takes back: the application deletes the row, and its file stays where it was."""
+        wrong = f"wrong-{followup.ticket.pk}.txt"
+        process_attachments(followup, [SimpleUploadedFile(wrong, b"not meant for you\n", "text/plain")])
+        attachment = followup.followupattachment_set.get(filename=wrong)
+        self.orphans.append({"slug": followup.ticket.queue.slug, "path": attachment.file.name})
+        attachment.delete()
 
     def sign_in(self, step: story.Step) -> None:
         """Somebody signs in: a session row, and the account's last login."""
@@ -150,6 +161,7 @@ class World:
                 for q in self.office.queues
             ],
             "crossings": self.crossings,
+            "orphans": self.orphans,
             "with_files": [
                 {"slug": t.queue.slug, "ticket": t.pk}
                 for (_, n), t in sorted(self.tickets.items())
