@@ -11,6 +11,12 @@ ENGINES = {"postgresql": "postgresql", "sqlite": "sqlite3", "mysql": "mysql", "m
 _address = urlsplit(os.environ["HELPDESK_DATABASE_URL"])
 _engine = ENGINES[_address.scheme.partition("+")[0]]
 
+if _engine == "mysql":
+    # Written in Python alone, under the name of the driver that the framework asks for.
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+
 DATABASES = {
     "default": {
         "ENGINE": f"django.db.backends.{_engine}",
