@@ -5,6 +5,7 @@ Its references run in a circle, most of its tables have several ways to a firm, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -151,12 +152,15 @@ def test_the_firms_table_is_the_first_candidate(books: Books, tmp_path) -> None:
 def test_paths_are_counted_and_the_widest_is_proposed(books: Books) -> None:
     """A line of an order reaches its firm by six ways; only the article reaches all rows."""
     line = _part(books.draft, "django_ledger_itemtransactionmodel")
-    proposed = [words for words in line.split("# path ") if "(proposed)" in words]
+    _, *ways = re.split(r" path \d+: ", line.partition(" tenant: ")[0])
+    (proposed,) = [way for way in ways if "(proposed)" in way]
+    reached = {way.split(" reaches ")[0]: int(way.split(" reaches ")[1].split()[0]) for way in ways}
 
-    assert len(line.split("# path ")) == 7
-    assert len(proposed) == 1
-    assert proposed[0].startswith("5: item_model_id > django_ledger_itemmodel.entity_id reaches")
-    assert "3 tenants (proposed)" in proposed[0]
+    assert len(ways) == 6
+    assert proposed.startswith("item_model_id > django_ledger_itemmodel.entity_id reaches")
+    assert "3 tenants (proposed)" in proposed
+    assert max(reached, key=lambda way: reached[way]) == "item_model_id > django_ledger_itemmodel.entity_id"
+    assert sorted(reached.values())[-2] < max(reached.values())
 
 
 def test_where_no_row_speaks_a_reference_that_may_be_empty_is_not_proposed(books: Books) -> None:

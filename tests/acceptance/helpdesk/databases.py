@@ -32,8 +32,8 @@ class Kind:
 
     empty: Callable[[pytest.FixtureRequest], Database]
     copy: Callable[[str], Database]
-    texts: bool
-    """Whether the application's times are texts there, in UTC and without an offset."""
+    moment: Callable[[dt.datetime], object]
+    """How an aware moment is written where it is compared with the application's columns."""
     spelling: str
     """How a draft reads the application's time columns: by their type, or by a sample of texts."""
 
@@ -65,9 +65,14 @@ def _file(url: str) -> str:
     return sa.make_url(url).database or ""
 
 
+def _as_text(moment: dt.datetime) -> str:
+    """As the framework writes times into SQLite: in UTC, without an offset."""
+    return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ")
+
+
 KINDS = {
-    "postgresql": Kind(_empty_postgresql, _copied_postgresql, texts=False, spelling="utc"),
-    "sqlite": Kind(_empty_sqlite, _copied_sqlite, texts=True, spelling="iso-text"),
+    "postgresql": Kind(_empty_postgresql, _copied_postgresql, lambda moment: moment, spelling="utc"),
+    "sqlite": Kind(_empty_sqlite, _copied_sqlite, _as_text, spelling="iso-text"),
 }
 
 
@@ -107,9 +112,5 @@ def _connected(url: str) -> Iterator[sa.Connection]:
 
 def _written(url: str, values: dict[str, object]) -> dict[str, object]:
     """Values as the application writes them."""
-    if not kind_of(url).texts:
-        return values
-    return {
-        name: value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ") if isinstance(value, dt.datetime) else value
-        for name, value in values.items()
-    }
+    write = kind_of(url).moment
+    return {name: write(value) if isinstance(value, dt.datetime) else value for name, value in values.items()}
