@@ -168,12 +168,12 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
 
 
-def create_deployment(folder: Path, url: str, now: datetime | None = None) -> World:
+def create_deployment(folder: Path, url: str, now: datetime | None = None, *, inventory: str | None = None) -> World:
     """Make a deployment over the application: two operators, four tenants, the store prepared."""
     moment = now or SystemClock().now()
     creation.create(folder, deployment="portal-test", origin="lifecycle.example.com/portal", agreements=("clientport",))
     encoding = "iso-text" if url.startswith("sqlite") else "utc"
-    (folder / "inventory.yaml").write_text(INVENTORY.replace("ENCODING", encoding))
+    (folder / "inventory.yaml").write_text((inventory or INVENTORY).replace("ENCODING", encoding))
     settings = (folder / "lifecycle.yaml").read_text().replace("tenants: tenants.yaml\n", "")
     (folder / "lifecycle.yaml").write_text(settings)
     point_to(folder, url)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from lifecycle.core.fileset import Documents, FileSet, Logs, faults_of, within
 from lifecycle.core.selection import AllOf, AnyOf, Condition, Not
 from lifecycle.core.storage import BackupCopy, Place, Secret, StoreEntry, StoreKind
 from lifecycle.core.transform import Keep, Transform, Treatment, treatment_faults
@@ -20,9 +21,11 @@ __all__ = [
     "Cascade",
     "Dataset",
     "DocumentKind",
+    "Documents",
     "Encoding",
     "Hop",
     "Inventory",
+    "Logs",
     "NotPersonal",
     "PersonLink",
     "Place",
@@ -189,7 +192,7 @@ class Dataset(Value):
     id: Identifier = Field(description="Name of the dataset; it appears in plans, metrics and certificates.")
     store: Identifier = Field(description="The store it lies in.")
     schema_: Column | None = Field(default=None, alias="schema", description=_SCHEMA)
-    table: Column = Field(description="Table, bucket, folder or remote collection, by name.")
+    table: Column = Field(description="Table, bucket, folder (below the store's root) or remote collection, by name.")
     category: Identifier = Field(description="Category of an agreement.")
     key: tuple[Column, ...] = Field(min_length=1, description="Columns of the primary key, in order.")
     tenant: Tenancy = Field(description="How rows belong to tenants.")
@@ -205,6 +208,7 @@ class Dataset(Value):
     references: tuple[Reference, ...] = Field(default=(), description="Objects that rows reference.")
     triggers: tuple[Trigger, ...] = Field(default=(), description="Triggers on the table, with their effect.")
     cascades: tuple[Cascade, ...] = Field(default=(), description="ON DELETE paths to other datasets.")
+    files: FileSet | None = Field(default=None, description="In a store of files: which files they are.")
     detach: tuple[Column, ...] = Field(default=(), description="Foreign-key columns set to NULL to break a cycle.")
     anonymise: tuple[Treatment, ...] = Field(
         default=(), description="What becomes of each column where a rule anonymises; needed for such rules only."
@@ -312,6 +316,7 @@ class Inventory(Value):
             *_twice("stores", [store.id for store in self.stores]),
             *_twice("datasets", [dataset.id for dataset in self.datasets]),
             *_undeclared(self),
+            *_of_files(self),
         ]
         if faults:
             refuse(*faults)
@@ -324,6 +329,25 @@ def _twice(field: str, names: list[str]) -> list[Fault]:
         Fault((field, index, "id"), f"{name!r} is declared twice", "give each its own id")
         for index, name in enumerate(names)
         if name in names[:index]
+    ]
+
+
+def _of_files(inventory: Inventory) -> list[Fault]:
+    """Return what is wrong with the declared sets of files."""
+    kinds = {store.id: store.kind for store in inventory.stores}
+    files = [dataset for dataset in inventory.datasets if kinds.get(dataset.store) == "files"]
+    found = [
+        Fault(("datasets", index, *fault.path), fault.what, fault.fix)
+        for index, dataset in enumerate(inventory.datasets)
+        if dataset.store in kinds
+        for fault in faults_of(dataset, in_files=kinds[dataset.store] == "files")
+    ]
+    fix = "declare folders that lie beside each other"
+    return found + [
+        Fault(("datasets", index, "table"), f"the folder lies within the one of {other.id!r}", fix)
+        for index, dataset in enumerate(inventory.datasets)
+        for other in files
+        if dataset.store == other.store and dataset is not other and within(dataset.table, other.table)
     ]
 
 

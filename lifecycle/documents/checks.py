@@ -14,7 +14,7 @@ from typing import assert_never
 from zoneinfo import available_timezones
 
 from lifecycle.core.agreement import Agreement, ByParameter, EventStart, Rule, Term
-from lifecycle.core.inventory import Inventory
+from lifecycle.core.inventory import Inventory, Logs
 from lifecycle.core.operator import OperatorDocument, OperatorsFile
 from lifecycle.core.period import Period
 from lifecycle.core.settings import Settings
@@ -257,6 +257,8 @@ def _inventory(inventory: Inventory) -> Iterator[Found]:
     for index, dataset in enumerate(inventory.datasets):
         for name, time in dataset.times.items():
             yield from _zone(("datasets", index, "times", name, "zone"), time.zone)
+        if isinstance(dataset.files, Logs):
+            yield from _zone(("datasets", index, "files", "zone"), dataset.files.zone)
         table = (dataset.store, dataset.schema_, dataset.table, dataset.tenant.pattern)
         if table in tables and not dataset.only:
             fix = "declare it once, or restrict each with only"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from lifecycle.core.errors import Refused
 from lifecycle.evidence import canonical
 from lifecycle.evidence.digest import keyed_digest
 from lifecycle.exports.cells import lines
@@ -59,7 +60,12 @@ class Accumulator:
 
 
 def content_of(rows: Rows, key: bytes) -> Content:
-    """Return the content digest of a stream of rows, to be compared with an export's. Memory does not grow."""
+    """Return the content digest of a stream of rows, to be compared with an export's. Memory does not grow.
+
+    Raises Refused (guard `contents`) for rows that are files: their lines also tell what the package holds of them.
+    """
+    if rows.contents is not None:
+        raise Refused("rows that are files are compared through their package", guard="contents")
     accumulator = Accumulator(key, rows.columns)
     stream = iter(rows.rows)
     while chunk := list(islice(stream, CHUNK_ROWS)):

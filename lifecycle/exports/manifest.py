@@ -31,7 +31,10 @@ class ExportedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One dataset of the package. `digest` is its content digest (`lifecycle.exports.content`)."""
+    """One dataset of the package. `digest` is its content digest (`lifecycle.exports.content`).
+
+    `contents`: the column that says where each row's file lies, where rows are files; `content_bytes` theirs in all.
+    """
 
     dataset: str
     store: str
@@ -41,6 +44,8 @@ class Exported:
     csv: ExportFile
     jsonl: ExportFile
     digest: str
+    contents: str | None = None
+    content_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Manifest:
 
     def size(self) -> int:
         """Return the number of bytes of all data files, before compression."""
-        return sum(file.size for one in self.datasets for file in (one.csv, one.jsonl))
+        return sum(one.csv.size + one.jsonl.size + one.content_bytes for one in self.datasets)
 
     def encode(self) -> bytes:
         """Return the bytes of MANIFEST.json: canonical JSON (RFC 8785)."""
@@ -92,6 +97,7 @@ def _dataset(one: Exported) -> dict[str, Any]:
         "columns": [{"name": column.name, "forms": list(column.forms)} for column in one.columns],
         "files": {"csv": _file(one.csv), "jsonl": _file(one.jsonl)},
         "digest": one.digest,
+        **({} if one.contents is None else {"contents": {"column": one.contents, "size": one.content_bytes}}),
     }
 
 
@@ -127,4 +133,6 @@ def _read_dataset(one: dict[str, Any]) -> Exported:
         csv=ExportFile(**one["files"]["csv"]),
         jsonl=ExportFile(**one["files"]["jsonl"]),
         digest=one["digest"],
+        contents=one["contents"]["column"] if "contents" in one else None,
+        content_bytes=one["contents"]["size"] if "contents" in one else 0,
     )

@@ -7,10 +7,11 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
@@ -24,6 +25,7 @@ from lifecycle.exports import manifest as manifests
 from lifecycle.exports import readme as readmes
 from lifecycle.exports.cells import form_of, lines, table
 from lifecycle.exports.content import CHUNK_ROWS, Accumulator
+from lifecycle.exports.contents import Contents, copied, described
 from lifecycle.exports.files import new_file, spool
 from lifecycle.exports.manifest import Exported, ExportedColumn, ExportFile, Manifest
 from lifecycle.ports.store import Rows
@@ -85,10 +87,10 @@ def write_package(
         Transient: the file system or the store failed. Nothing is left.
     """
     _check_names(export, alias, tenant)
-    with new_file(path) as file, spool(path.parent) as csv_spool:
+    with new_file(path) as file, spool(path.parent) as csv_spool, spool(path.parent) as lines_spool:
         moment = created_at.astimezone(UTC)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
-            package = _Package(archive, csv_spool, moment, tenant, key, progress or _silent)
+            package = _Package(archive, (csv_spool, lines_spool), moment, tenant, key, progress or _silent)
             done = tuple(package.add(number, one) for number, one in enumerate(_distinct(datasets), start=1))
             expires = None if expires_on is None else expires_on.isoformat()
             created = format_instant(moment)
@@ -112,30 +114,39 @@ class _Package:
     def __init__(
         self,
         archive: zipfile.ZipFile,
-        csv_spool: IO[bytes],
+        spools: tuple[IO[bytes], IO[bytes]],
         moment: datetime,
         tenant: str,
         key: bytes,
         progress: Callable[[Progress], None],
     ) -> None:
         self._archive = archive
-        self._spool = csv_spool
+        self._spool, self._lines_spool = spools
         self._moment = moment
         self._tenant = tenant
         self._key = key
         self._progress = progress
 
     def add(self, number: int, one: ExportDataset) -> Exported:
-        """Write one dataset in one pass over its rows: JSONL into the archive, CSV aside and then into the archive."""
+        """Write one dataset in one pass over its rows: JSONL into the archive, CSV aside and then into the archive.
+
+        Where rows are files, their contents go into the archive as they pass, and JSONL is written aside too: an
+        archive is written one member after the other.
+        """
         # The number keeps apart what a file system may not, and no name is a device (CON, AUX).
         name = f"data/{number:03}-{one.dataset}"
-        self._spool.seek(0)
-        self._spool.truncate()
+        for aside in (self._spool, self._lines_spool):
+            aside.seek(0)
+            aside.truncate()
         csv_file = _Hashed(self._spool)
+        contents: Contents | None = None
         with one.rows as rows:
+            if rows.contents is not None:
+                contents = Contents(self._archive, self._info, f"{name}.files", partial(_check, rows, self._tenant))
+                rows = replace(rows, rows=contents.rows(rows, rows.contents))  # noqa: PLW2901 - the same, told
             accumulator = Accumulator(self._key, rows.columns)
             kinds: list[set[type]] = [set() for _ in rows.columns]
-            with self._archive.open(self._info(f"{name}.jsonl"), "w", force_zip64=True) as member:
+            with self._lines(name, aside=contents is not None) as member:
                 jsonl_file = _Hashed(member)
                 csv_file.write(table([rows.columns]))
                 for chunk in _chunks(rows, self._tenant):
@@ -146,10 +157,9 @@ class _Package:
                     for seen, column in zip(kinds, zip(*chunk, strict=True), strict=True):
                         seen.update(map(type, column))
                     self._progress(Progress(one.dataset, accumulator.rows))
-        with self._archive.open(self._info(f"{name}.csv"), "w", force_zip64=True) as member:
-            self._spool.seek(0)
-            while data := self._spool.read(_COPY_BYTES):
-                member.write(data)
+        if contents is not None:
+            copied(self._lines_spool, self._archive, self._info(f"{name}.jsonl"))
+        copied(self._spool, self._archive, self._info(f"{name}.csv"))
         content = accumulator.content()
         columns = tuple(
             ExportedColumn(column, tuple(sorted({form_of(kind) for kind in seen})))
@@ -164,7 +174,14 @@ class _Package:
             csv=csv_file.done(f"{name}.csv"),
             jsonl=jsonl_file.done(f"{name}.jsonl"),
             digest=content.digest,
+            contents=None if contents is None or rows.contents is None else rows.columns[rows.contents],
+            content_bytes=0 if contents is None else contents.size,
         )
+
+    def _lines(self, name: str, *, aside: bool) -> AbstractContextManager[IO[bytes]]:
+        if aside:
+            return nullcontext(self._lines_spool)
+        return self._archive.open(self._info(f"{name}.jsonl"), "w", force_zip64=True)
 
     def store(self, name: str, data: bytes) -> ExportFile:
         """Write one small file."""
@@ -199,23 +216,36 @@ class _Hashed:
 
 def _chunks(rows: Rows, tenant: str) -> Iterator[list[Sequence[object]]]:
     """Yield the rows in pieces, each row checked to be this tenant's (I31)."""
-    place = rows.tenant_index
-    if place is None:
-        raise Refused(
-            "rows without a tenant column cannot be checked, and are not exported",
-            guard="tenant-unchecked",
-            advice="Export only datasets whose tenancy is a column or a path.",
-        )
+    place = _place(rows)
     stream = iter(rows.rows)
     while chunk := list(islice(stream, CHUNK_ROWS)):
         for row in chunk:
             if _tenant_text(row[place]) != tenant:
-                raise Refused(
-                    "a row of another tenant was about to enter an export; the package was removed",
-                    guard="foreign-row",
-                    advice="Compare the dataset's tenancy with the database (`lifecycle doctor`); then export again.",
-                )
+                raise _foreign()
         yield chunk
+
+
+def _check(rows: Rows, tenant: str, row: Sequence[object]) -> None:
+    if _tenant_text(row[_place(rows)]) != tenant:
+        raise _foreign()
+
+
+def _place(rows: Rows) -> int:
+    if rows.tenant_index is None:
+        raise Refused(
+            "rows without a tenant column cannot be checked, and are not exported",
+            guard="tenant-unchecked",
+            advice="Export only datasets whose tenancy is a column, a path or a prefix.",
+        )
+    return rows.tenant_index
+
+
+def _foreign() -> Refused:
+    return Refused(
+        "a row of another tenant was about to enter an export; the package was removed",
+        guard="foreign-row",
+        advice="Compare the dataset's tenancy with the store (`lifecycle doctor`); then export again.",
+    )
 
 
 def _tenant_text(value: object) -> str | None:
@@ -259,13 +289,17 @@ def check_package(path: Path) -> Manifest:
         with zipfile.ZipFile(path) as archive:
             manifest = manifests.read_manifest(archive.read(manifests.NAME))
             files = [file for one in manifest.datasets for file in (one.jsonl, one.csv)] + [manifest.readme]
-            if sorted(archive.namelist()) != sorted([manifests.NAME, *(file.name for file in files)]):
-                raise Corrupt("the package holds other files than its manifest names", advice=_AGAIN)
-            for file in files:
+            # Which contents there are stands in the lines: those are checked against the manifest first.
+            contents = chain.from_iterable(described(archive, one) for one in manifest.datasets)
+            names = [manifests.NAME]
+            for file in chain(files, contents):
+                names.append(file.name)
                 if _read_again(archive, file.name) != file:
                     raise Corrupt(f"{file.name} is not the file that the manifest names", advice=_AGAIN)
+            if sorted(archive.namelist()) != sorted(names):
+                raise Corrupt("the package holds other files than its manifest names", advice=_AGAIN)
             return manifest
-    except (OSError, zipfile.BadZipFile, Malformed, KeyError, TypeError) as error:
+    except (OSError, zipfile.BadZipFile, Malformed, ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"the package cannot be read ({type(error).__name__})", advice=_AGAIN) from None
 
 

@@ -17,6 +17,7 @@ Inhalt
   MANIFEST.json   Liste aller Dateien mit Zeilenzahl, Spalten und SHA-256-Prüfsumme
   data/*.jsonl    je Datenbestand eine Datei, eine Zeile je Datensatz: maßgeblich, zur maschinellen Übernahme
   data/*.csv      dieselben Daten für Tabellenprogramme (UTF-8, Komma, alle Zellen in Anführungszeichen, RFC 4180)
+  data/*.files/   Dateien, unter Nummern; Name und Nummer jeder Datei stehen in den Zeilen ihres Datenbestands
 
 JSONL: Dezimalzahlen, Zeitpunkte (ISO 8601) und Binärdaten (Base64) stehen als Text; welche Form eine Spalte hat, sagt
 das Manifest ("forms"). Ganze Zahlen können größer sein, als manche Programme genau lesen.
@@ -38,6 +39,7 @@ Contents
   MANIFEST.json   all files with row counts, columns and SHA-256 checksums
   data/*.jsonl    one file for each dataset, one line for each record: authoritative, for machines
   data/*.csv      the same data for spreadsheets (UTF-8, comma, every cell quoted, RFC 4180)
+  data/*.files/   files, under numbers; the lines of their dataset have each file's name and number
 
 JSONL: decimals, instants (ISO 8601) and bytes (base64) are text; the manifest says which form a column has ("forms").
 Integers may be larger than some programs read exactly.

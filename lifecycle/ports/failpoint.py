@@ -37,3 +37,6 @@ NAMES: tuple[str, ...] = (
     "certificate.logged",
 )
 """Every failpoint of the line, in the order in which a job meets them."""
+
+OF_ITEMS: tuple[str, ...] = ("item.moved", "item.gone")
+"""Those that a store without transactions adds, once for each item: set aside, and gone."""

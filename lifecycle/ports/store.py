@@ -7,12 +7,12 @@ said no and nothing was changed; `Unknown` only from `apply`, when the connectio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import IO, Literal, Protocol
 
 from lifecycle.core.plan import Action
 from lifecycle.core.selection import Bound
@@ -295,16 +295,29 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """A file's or an object's content as one cell of an exported row: to be opened at once, while its row is current.
+
+    `name`: what the application calls it, as bytes; where the content lies in a package is not up to it (I31).
+    """
+
+    name: bytes = field(repr=False)
+    opened: Callable[[], AbstractContextManager[IO[bytes]]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """One exported dataset: column names and an iterator of rows, streamed; values as the driver gives them.
 
     Where the dataset does not export its tenant itself (by path, or left out of `columns`), a last column
-    `lifecycle_tenant` is appended for the check of each row, and `tenant_index` names it.
+    `lifecycle_tenant` is appended for the check of each row, and `tenant_index` names it. `contents`: which column
+    holds a `Content` in every row, where rows are files or objects.
     """
 
     columns: tuple[str, ...]
     tenant_index: int | None
     rows: Iterator[Sequence[object]]
+    contents: int | None = None
 
 
 class Ask(Protocol):

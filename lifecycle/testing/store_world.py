@@ -66,6 +66,15 @@ COLUMNS: dict[str, dict[str, str]] = {
 """What a world-builder creates; the keys are those of the datasets. No foreign keys: orphans must be possible."""
 
 
+ITEMS: dict[str, Tenancy] = {
+    "logs": Tenancy(by="prefix", pattern="{tenant}/"),
+    "tickets": Tenancy(by="prefix", pattern="{tenant}/"),
+    "notes": Tenancy(by="prefix", pattern="{tenant}/"),
+    "system": Tenancy(by="none"),
+}
+"""How the same datasets belong to tenants where items have names and no columns: files, objects."""
+
+
 class StoreWorld(Protocol):
     """A target with the tables of `COLUMNS`, made by the author of a store. Times arrive as aware datetimes in UTC."""
 
@@ -143,6 +152,7 @@ def batch(store: Store, bound: Bound, id: str, *, size: int = 1_000, after: Json
         "deployment": DEPLOYMENT,
         "sealing_key": SEALING_KEY,
         "commitment_key": COMMITMENT_KEY,
+        "listed": piece.listed,
     }
     return Batch(**(values | changes))
 

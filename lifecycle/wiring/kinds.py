@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,11 +14,12 @@ from lifecycle.core.inventory import Dataset, StoreEntry
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Store
+from lifecycle.stores.files import FilesStore
 from lifecycle.stores.sql import SqlStore
 
-BUILT = ("sql",)
-LATER = ("s3", "files", "rest")
-TENANCIES = ("column", "path", "none", "schema", "table", "database")
+BUILT = ("sql", "files")
+LATER = ("s3", "rest")
+TENANCIES = {"sql": ("column", "path", "none", "schema", "table", "database"), "files": ("prefix", "none")}
 ENTRY_POINT = "lifecycle.stores"
 
 
@@ -40,6 +42,9 @@ def open_store(
     if entry.kind == "sql":
         _refuse_no_address(entry, url)
         return SqlStore(entry.id, url, datasets, deployment=deployment, failpoint=failpoint, clock=clock)
+    if entry.kind == "files":
+        path = _folder(entry, url)
+        return FilesStore(entry.id, path, datasets, deployment=deployment, failpoint=failpoint, clock=clock)
     for point in entry_points(group=ENTRY_POINT):
         if point.name == entry.kind:
             store: Store = point.load()(entry.id, url, datasets, deployment=deployment, failpoint=failpoint)
@@ -60,9 +65,19 @@ def _refuse_no_address(entry: StoreEntry, url: str) -> None:
         raise InvalidDocument(msg, advice="Write postgresql://USER@HOST/DATABASE or sqlite:///PATH.") from None
 
 
+def _folder(entry: StoreEntry, url: str) -> str:
+    """Return the folder's absolute path. Raises InvalidDocument when the address is none."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
+        msg = f"store {entry.id}: what stands where its address is read from is no folder's address"
+        raise InvalidDocument(msg, advice="Write file:///PATH, with an absolute path.")
+    return path.rstrip("/") or "/"
+
+
 def _refuse_unbuilt(entry: StoreEntry, datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
-        if dataset.tenant.by not in TENANCIES:
+        if dataset.tenant.by not in TENANCIES.get(entry.kind, TENANCIES["sql"]):
             raise Refused(
                 f"dataset {dataset.id} (store {entry.id}): tenancy by {dataset.tenant.by} is not built yet",
                 guard="not-built",

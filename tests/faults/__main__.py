@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lifecycle.ports.clock import SystemClock
-from lifecycle.ports.failpoint import NAMES
-from tests import portal, servers
+from lifecycle.ports.failpoint import NAMES, OF_ITEMS
+from tests import folders, portal, servers
 from tests.faults import oracle, work
 from tests.faults.process import Ended, spawn
 
@@ -65,12 +65,27 @@ class Template:
         if postgres is not None:
             self._database = servers.fresh_database(postgres)
             url = self._database.__enter__()
-        portal.create_application(url, now, logs=LOGS)
-        self.world = portal.create_deployment(self.home / "deployment", url, now)
+        inventory: str | None = None
+        if store == "files":
+            url, inventory = f"file://{self.home}/root", folders.INVENTORY
+            folders.create(self.home / "root", now, records=LOGS)
+        else:
+            portal.create_application(url, now, logs=LOGS)
+        self.world = portal.create_deployment(self.home / "deployment", url, now, inventory=inventory)
         settings = self.world.folder / "lifecycle.yaml"
         settings.write_text(settings.read_text() + LIMITS)
-        self.before = oracle.read(self.world.rows)
-        self.must_go = oracle.expected(self.before, portal.LEAVER, now)
+        model: Any = folders if store == "files" else oracle
+        self.before = self.read(self.world)
+        self.must_go = model.expected(self.before, portal.LEAVER, now)
+
+    def read(self, world: portal.World) -> Any:
+        """Read the application's data, without the product."""
+        return folders.read(Path(urlsplit(world.url).path)) if self.store == "files" else oracle.read(world.rows)
+
+    def judge(self, world: portal.World, sealed: list[Any]) -> Any:
+        """Compare it with the model and the opened lists."""
+        model: Any = folders if self.store == "files" else oracle
+        return model.judge(self.before, self.read(world), self.must_go, sealed)
 
     def close(self) -> None:
         """Drop the template's database."""
@@ -84,7 +99,10 @@ class Template:
         shutil.copytree(self.world.folder, folder)
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, folder)
-            if self.postgres is None:
+            if self.store == "files":
+                url = f"file://{folder}/root"
+                shutil.copytree(self.home / "root", folder / "root")
+            elif self.postgres is None:
                 url = f"sqlite:///{folder}/app.db"
                 shutil.copyfile(self.home / "app.db", folder / "app.db")
             else:
@@ -111,9 +129,9 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--sample", action="store_true", help="each failpoint once, a few cuts: for every test run")
     size.add_argument("--full", action="store_true", help="every hit, every recovery step: for long runs")
-    parser.add_argument("--store", choices=("sqlite", "postgresql"), action="append")
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "files"), action="append")
     arguments = parser.parse_args()
-    stores = arguments.store or ["sqlite", "postgresql"]
+    stores = arguments.store or ["sqlite", "postgresql", "files"]
     began = time.monotonic()
     tally: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="lifecycle-faults-") as home, ExitStack() as stack:
@@ -134,7 +152,7 @@ def _cases(template: Template, *, sample: bool, full: bool) -> Iterator[Case]:
     """Yield the cases of a store from one undisturbed run's hits; one that is never hit is a case that fails."""
     with template.copy("baseline") as world:
         hits = _must(spawn(world, _run)).answer["hits"]
-    for place, name in enumerate(NAMES):
+    for place, name in enumerate(NAMES + OF_ITEMS if template.store == "files" else NAMES):
         last = 1 if name in ONLY_IN_RECOVERY else hits.get(name, 0)
         wanted = [1] if sample else sorted({1, min(2, last), last})
         for nth in wanted:
@@ -205,7 +223,7 @@ def _finish(template: Template, world: portal.World, notes: list[str]) -> tuple[
     _must(spawn(world, _run))
     again = _must(spawn(world, work.dump)).answer["answer"]
     sealed = [(table, key) for table, key in evidence["sealed"]]
-    verdict = oracle.judge(template.before, oracle.read(world.rows), template.must_go, sealed)
+    verdict = template.judge(world, sealed)
     if evidence["open"] or evidence["receipts"] != evidence["receipts_distinct"]:
         notes.append("BAD open or doubled receipts in the log")
     if evidence["verdicts"] != ["valid", "valid"]:

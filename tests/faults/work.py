@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.evidence.trust import Trust
 from lifecycle.evidence.verify import verify
-from lifecycle.flow import approve, certify, execute, journal, offboard, planning, trust
+from lifecycle.flow import approve, certify, execute, journal, offboard, planning, sealed, trust
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
+from lifecycle.stores.files import open_keys as open_names
 from lifecycle.stores.sql.keys import open_keys
 from tests import portal
 
@@ -84,7 +85,8 @@ def recover_only(deployment: Deployment) -> None:
 
 def dump(deployment: Deployment) -> dict[str, Any]:
     """Return what the evidence says: sealed lists opened, log and target compared, certificates verified."""
-    sealed: list[tuple[str, Any]] = []
+    sealed_lists: list[tuple[str, Any]] = []
+    taken = {one.batch: one.body() for one in sealed.every(deployment)}
     receipts: list[str] = []
     open_batches = 0
     for plan_hash in plans(deployment.folder):
@@ -94,9 +96,9 @@ def dump(deployment: Deployment) -> dict[str, Any]:
         for _, entry in journal.decoded(deployment.state.of_job(job.id)):
             if entry["type"] == "batch.receipt":
                 receipts.append(entry["batch"])
-                sealed += _opened(deployment, entry["batch"], TABLE_OF[datasets[entry["step"]]])
+                sealed_lists += _opened(deployment, entry["batch"], datasets[entry["step"]], taken)
     return {
-        "sealed": sealed,
+        "sealed": sealed_lists,
         "receipts": len(receipts),
         "receipts_distinct": len(set(receipts)),
         "open": open_batches,
@@ -110,7 +112,10 @@ def plans(folder: Path) -> list[str]:
     return hashes
 
 
-def _opened(deployment: Deployment, batch: str, table: str) -> list[tuple[str, Any]]:
+def _opened(deployment: Deployment, batch: str, dataset: str, taken: dict[str, bytes]) -> list[tuple[str, Any]]:
+    if batch in taken:
+        return [(dataset, name) for (name,) in open_names(taken[batch], deployment.keys.sealing, batch)]
+    table = TABLE_OF[dataset]
     receipt = deployment.stores["main"].receipt(batch)
     assert receipt is not None
     assert receipt.sealed is not None
