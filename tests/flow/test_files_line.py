@@ -94,7 +94,7 @@ def test_the_line_deletes_files_that_are_due_and_nothing_else(world: portal.Worl
     """Records, logs and a leaver's letters go; sealed lists name each once; both certificates are issued."""
     before = folders.read(root_of(world))
     with world.open() as deployment:
-        assert preflight.doctor(deployment) == []
+        assert preflight.doctor(deployment).findings == ()
         assert coverage.gaps(deployment, "main") == []
         for plan_hash in (rule(world, deployment), leave(world, deployment)):
             ran = execute.apply(deployment, plan_hash)
@@ -167,7 +167,7 @@ def test_what_cannot_be_deleted_is_overdue_and_keeps_the_certificate_back(world:
         assert (ran.outcome, ran.clean) == ("partial", False)
         with pytest.raises(Refused):
             certify.issue(deployment, plan_hash)
-        assert [finding.code for finding in preflight.doctor(deployment)] == ["linked"]
+        assert [finding.code for finding in preflight.doctor(deployment).findings] == ["linked"]
         seen = look.look(deployment)
     assert sum(one.overdue for one in seen.rules) == 1
     assert record.exists()

@@ -56,7 +56,7 @@ def test_each_agreement_has_a_valid_example_map() -> None:
 def test_what_is_not_built_is_refused_by_the_name_of_its_kind() -> None:
     """A bucket, a remote service, a table per tenant: each refusal names the store and what is missing."""
     assert _refusals(_inventory("parking-reminder")) == {
-        "bookings-base": "dataset bookings (store bookings-base): tenancy by table is not built yet",
+        "bookings-base": "store bookings-base: the kind rest is known, but not built yet",
         "workflows": "dataset executions (store workflows): tenancy by prefix is not built yet",
         "sms-gateway": "dataset sms-journal (store sms-gateway): tenancy by prefix is not built yet",
         "workflows-test": "store workflows-test: the kind rest is known, but not built yet",
