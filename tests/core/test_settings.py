@@ -15,6 +15,7 @@ from lifecycle.core.settings import (
     DeadManSettings,
     HttpSettings,
     LimitSettings,
+    MetricsSettings,
     RuleClass,
     ScheduleSettings,
     Settings,
@@ -262,6 +263,14 @@ def test_I04_a_guard_that_is_none_is_an_error(wrong: dict[str, Any]) -> None:
     """No factor of nothing, no history of a few days, no yes instead of true."""
     with pytest.raises(ValidationError):
         Settings.model_validate(BASE | wrong)
+
+
+def test_metrics_are_left_where_the_collector_reads() -> None:
+    """Only files that end in .prom are collected; without a file a run leaves no metrics."""
+    assert MetricsSettings().textfile is None
+    assert MetricsSettings(textfile="metrics/lifecycle.prom").textfile == "metrics/lifecycle.prom"
+    with pytest.raises(ValidationError, match=r"end in \.prom"):
+        MetricsSettings(textfile="metrics/lifecycle.txt")
 
 
 def test_a_schedule_is_a_value() -> None:

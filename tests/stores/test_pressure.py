@@ -79,7 +79,7 @@ def test_sessions_at_work_are_counted_without_ours(world):
     store = world.store()
     calm = store.pressure(NAMES).active_sessions
     with beside(world.url, "SELECT pg_sleep(60)"):
-        until(lambda: store.pressure(NAMES).active_sessions == calm + 1, "the session is counted")
+        assert until(lambda: store.pressure(NAMES).active_sessions == calm + 1, "the session is counted")
 
 
 def test_a_vacuum_of_one_of_our_tables_is_seen_while_it_lasts(world):
