@@ -215,8 +215,8 @@ BUGS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the cutoff is a day late": bugs._before(bugs._moved(1)),
     "the cutoff is a day early": bugs._before(bugs._moved(-1)),
     "the predicate is inverted": bugs._before(bugs._inverted),
-    "holds are ignored": bugs._compiler("held", lambda s: sa.false()),
-    "the groups are dropped": bugs._compiler("scope", lambda s, bound: sa.true()),
+    "holds are ignored": bugs._holding(sa.false()),
+    "the groups are dropped": bugs._compiler("scope", bugs._everybody),
     "what is done counts as undone": _undone(lambda s, transforms: sa.true()),
     "nothing counts as undone": _undone(lambda s, transforms: sa.false()),
     "one column is forgotten when looking": _undone(

@@ -105,42 +105,52 @@ def provoked(world: World, plan: str, act: Callable[[], None], point: str = "int
     return b"\n".join(seen)
 
 
-def foreign_key(world: World) -> None:
-    """A new table holds on to the canary's account."""
+def application(world: World) -> None:
+    """A declared trigger, and a table that references ours: the schema stays while what the server says changes."""
+    calm(world)
+    made.execute(world, "CREATE TRIGGER see BEFORE DELETE ON access_log FOR EACH ROW EXECUTE FUNCTION see()")
+    made.execute(world, "CREATE TABLE seen (ip TEXT PRIMARY KEY)")
+    made.execute(world, f"INSERT INTO seen VALUES ('{CANARIES['ip']}')")
     made.execute(world, "CREATE TABLE clinger (id INTEGER PRIMARY KEY, account_id INTEGER REFERENCES account(id))")
+    inventory = world.folder / "inventory.yaml"
+    table = "table: access_log, "
+    text = inventory.read_text()
+    assert text.count(table) == 1
+    inventory.write_text(text.replace(table, table + "triggers: [{name: see, effect: none}], "))
+
+
+def see(world: World, body: str) -> None:
+    """Change what the trigger does."""
+    made.execute(
+        world,
+        f"CREATE OR REPLACE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN OLD; END $$",
+    )
+
+
+def foreign_key(world: World) -> None:
+    """Another row holds on to the canary's account."""
     made.execute(world, f"INSERT INTO clinger VALUES (1, {KEY})")
 
 
 def loud_trigger(world: World) -> None:
-    """A trigger quotes the row in its error."""
-    made.execute(
-        world,
-        "CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'cannot delete % of %', OLD.ip, OLD.portal_id; END $$",
-    )
-    made.execute(world, "CREATE TRIGGER loud BEFORE DELETE ON access_log FOR EACH ROW EXECUTE FUNCTION loud()")
+    """The trigger quotes the row in its error."""
+    see(world, "RAISE EXCEPTION 'cannot delete % of %', OLD.ip, OLD.portal_id;")
 
 
 def unique_trigger(world: World) -> None:
-    """A trigger writes the row into a table where it is already: the server's error quotes the key."""
-    made.execute(world, "CREATE TABLE seen (ip TEXT PRIMARY KEY)")
-    made.execute(world, f"INSERT INTO seen VALUES ('{CANARIES['ip']}')")
-    made.execute(
-        world,
-        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN INSERT INTO seen VALUES (OLD.ip); RETURN OLD; END $$",
-    )
-    made.execute(world, "CREATE TRIGGER see BEFORE DELETE ON access_log FOR EACH ROW EXECUTE FUNCTION see()")
+    """The trigger writes the row into a table where it is already: the server's error quotes the key."""
+    see(world, "INSERT INTO seen VALUES (OLD.ip);")
+
+
+def calm(world: World) -> None:
+    """The trigger does nothing."""
+    see(world, "")
 
 
 def undo(world: World) -> None:
-    """Take the application's new objects away again."""
-    for statement in (
-        "DROP TRIGGER IF EXISTS loud ON access_log",
-        "DROP TRIGGER IF EXISTS see ON access_log",
-        "DROP TABLE IF EXISTS clinger",
-    ):
-        made.execute(world, statement)
+    """Let the application be as it was."""
+    calm(world)
+    made.execute(world, "DELETE FROM clinger")
 
 
 def crash() -> None:
@@ -236,6 +246,7 @@ def haystacks(
     """Everything that the product said while a canary's data went through the whole line, on PostgreSQL."""
     with servers.fresh_database(postgres_server.url) as url:
         world = made.tempting(tmp_path_factory.mktemp("canary") / "deployment", url, logs=4)
+        application(world)
         populate(world)
         said: dict[str, bytes] = {}
         rule, leave = begin(world, said)
