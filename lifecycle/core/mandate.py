@@ -1,7 +1,8 @@
 """Mandates (Dauerfreigabe): one rule's later plans run without a new signature while nothing about them widened.
 
-What ends a mandate: another rule text, dataset, predicate, action, store, used schema, cascade, or a count above its
-limit. What does not: another day, another number of tenants or groups.
+What ends a mandate: another rule text, dataset, predicate, action, store, used schema, cascade, a count above its limit,
+or other columns, tables or names where the inventory says whose rows are meant and since when. What does not: another
+day, another number of tenants or groups.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
+from lifecycle.core.inventory import Dataset
 from lifecycle.core.plan import Plan, Step
 from lifecycle.core.selection import template
 from lifecycle.core.value import Digest, Identifier, Value
@@ -55,17 +57,26 @@ def expiry(granted_on: date) -> date:
     return granted_on + relativedelta(months=LIFE_MONTHS)
 
 
-def template_of(plan: Plan, rule_digest: str) -> dict[str, Any]:
+def declaration(dataset: Dataset) -> dict[str, Any]:
+    """Return what of a dataset's declaration decides which rows a selection means: where they lie, whose, since when.
+
+    A selection names a time and a tenant; the inventory says which columns, tables or names these are.
+    """
+    return dataset.model_dump(mode="json", include={"schema_", "table", "key", "tenant", "times", "files"})
+
+
+def template_of(plan: Plan, rule_digest: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a later plan of the rule must equal: everything but days, groups and counts.
 
-    `rule_digest` is the hash of the rule as the agreement's document has it, periods included.
+    `rule_digest` is the hash of the rule as the agreement's document has it, periods included; `declared` holds each
+    dataset's `declaration`.
     """
     return {
         "agreement": plan.agreement,
         "rule": plan.rule,
         "rule_digest": rule_digest,
         "stores": [store.model_dump(mode="json") for store in plan.stores],
-        "steps": _distinct([_step_template(step) for step in plan.steps]),
+        "steps": _distinct([_step_template(step, declared.get(step.dataset)) for step in plan.steps]),
     }
 
 
@@ -80,8 +91,9 @@ def is_part(plan: Mapping[str, Any], mandated: Mapping[str, Any]) -> bool:
     return bool(names) and dict(plan) == part
 
 
-def _step_template(step: Step) -> dict[str, Any]:
+def _step_template(step: Step, declared: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
+        "declared": declared,
         "store": step.store,
         "dataset": step.dataset,
         "action": step.action.model_dump(mode="json"),

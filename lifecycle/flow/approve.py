@@ -11,7 +11,7 @@ from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import Refused
 from lifecycle.core.events import Event, MandateGranted, MandateRenewed, MandateRevoked, PlanApproved
 from lifecycle.core.guard import Decision, within_mandate
-from lifecycle.core.mandate import Mandate, expiry, is_part, template_of
+from lifecycle.core.mandate import Mandate, declaration, expiry, is_part, template_of
 from lifecycle.core.plan import Plan
 from lifecycle.evidence import approval, canonical
 from lifecycle.evidence.digest import digest
@@ -196,7 +196,9 @@ def template_bytes(deployment: Deployment, plan: Plan, most_items: int) -> bytes
     """Return the canonical bytes of what a mandate over this plan's rule covers, its limit included."""
     texts = deployment.policy.rules(plan.agreement, plan.rule or "", plan.agreement_versions)
     rules = [rule.model_dump(mode="json") for rule in texts]
-    return canonical.encode({**template_of(plan, digest(canonical.encode(rules))), "most_items": most_items})
+    declared = {dataset.id: declaration(dataset) for dataset in deployment.policy.inventory.datasets}
+    template = template_of(plan, digest(canonical.encode(rules)), declared)
+    return canonical.encode({**template, "most_items": most_items})
 
 
 def _mandate(

@@ -321,6 +321,7 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
     try:
         if (finished := _finished(deployment, due, epoch, observe)) is not None:
             return finished
+        _refuse_still_held_back(deployment, due)
         planned, away = _plan(deployment, due)
         if planned is None:
             return _turn(due, "failed" if away else "idle", error=away)
@@ -344,6 +345,13 @@ def _work(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer)
         return _turn(due, "failed", planned, error=foreseen(error))
     trouble = away or next(iter(ran.trouble), None) or _parked(planned.plan)
     return _turn(due, "partial" if trouble else _result(ran), planned, ran, error=trouble)
+
+
+def _refuse_still_held_back(deployment: Deployment, due: slots.Due) -> None:
+    """Raise Paused where the slot was paused before and still is: planning would count a busy server through again."""
+    state = slots.read(deployment, due.agreement, due.rule)
+    if due.again and state is not None and state.result == "paused":
+        brakes.refuse_held_back(deployment, stores_of(deployment, due.agreement, due.rule))
 
 
 def _finished(deployment: Deployment, due: slots.Due, epoch: int, observe: Observer) -> Turn | None:

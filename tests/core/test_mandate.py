@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.core.mandate import LIFE_MONTHS, Mandate, expiry, is_part, template_of
+from lifecycle.core.inventory import Dataset, Tenancy, TimeColumn
+from lifecycle.core.mandate import LIFE_MONTHS, Mandate, declaration, expiry, is_part, template_of
 from lifecycle.core.plan import CascadeCount, Detach, StoreBinding
 from lifecycle.core.selection import GroupScope, IsNull, OneOf, WholeScope
 from tests.core.plans import DIGEST, before, plan, selection, step
@@ -112,7 +113,7 @@ NARROW = plan(step(selection=selection(only=(OneOf(column="kind", values=("a",))
 @pytest.mark.parametrize("name", SAME)
 def test_a_mandate_covers_the_same_rule_on_another_day(name: str) -> None:
     """Days, groups, tenants and counts are not part of what was approved for good."""
-    assert template_of(SAME[name], RULE) == template_of(plan(step()), RULE)
+    assert template_of(SAME[name], RULE, {}) == template_of(plan(step()), RULE, {})
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
@@ -120,7 +121,45 @@ def test_a_mandate_does_not_cover_anything_else(name: str) -> None:
     """What could delete more, elsewhere or otherwise needs a signature of its own."""
     changed, rule = DIFFERENT[name]
     base = NARROW if "predicate" in name else plan(step())
-    assert template_of(changed, rule) != template_of(base, RULE)
+    assert template_of(changed, rule, {}) != template_of(base, RULE, {})
+
+
+DECLARED = Dataset(
+    id="logs",
+    store="main",
+    table="log",
+    category="log",
+    key=("id",),
+    tenant=Tenancy(by="table", pattern="log_{tenant}"),
+    times={"collection": TimeColumn(column="at", encoding="utc")},
+)
+REDECLARED: dict[str, dict[str, Any]] = {
+    "another table": {"table": "letter"},
+    "another schema": {"schema_": "archive"},
+    "another key": {"key": ("number",)},
+    "another pattern": {"tenant": Tenancy(by="table", pattern="letter_{tenant}")},
+    "another tenant column": {"tenant": Tenancy(by="column", column="owner")},
+    "another column behind the time": {"times": {"collection": TimeColumn(column="opened", encoding="utc")}},
+    "another encoding": {"times": {"collection": TimeColumn(column="at", encoding="local", zone="UTC")}},
+    "earlier times believed": {
+        "times": {"collection": TimeColumn(column="at", encoding="utc", not_before=date(1900, 1, 1))}
+    },
+}
+
+
+@pytest.mark.parametrize("name", REDECLARED)
+def test_I02_a_mandate_does_not_cover_rows_that_are_declared_in_another_way(name: str) -> None:
+    """The plan's text is the same; the inventory has come to mean other rows by it."""
+    changed = DECLARED.model_copy(update=REDECLARED[name])
+    mandated = template_of(plan(step()), RULE, {"logs": declaration(DECLARED)})
+    assert template_of(plan(step()), RULE, {"logs": declaration(changed)}) != mandated
+
+
+def test_a_mandate_outlives_what_only_describes_the_rows() -> None:
+    """A further known column, a note: the same rows are meant."""
+    changed = DECLARED.model_copy(update={"columns": ("id", "at"), "note": "as agreed", "export": False})
+    mandated = template_of(plan(step()), RULE, {"logs": declaration(DECLARED)})
+    assert template_of(plan(step()), RULE, {"logs": declaration(changed)}) == mandated
 
 
 def test_the_order_of_steps_and_cascades_does_not_matter() -> None:
@@ -129,13 +168,13 @@ def test_the_order_of_steps_and_cascades_does_not_matter() -> None:
     paths = [CascadeCount(dataset=name, effect="delete", expected=n) for n, name in enumerate(("a", "b"))]
     one = plan(step(cascade=tuple(paths)), files)
     two = plan(files, step(cascade=tuple(reversed(paths))))
-    assert template_of(one, RULE) == template_of(two, RULE)
+    assert template_of(one, RULE, {}) == template_of(two, RULE, {})
 
 
 def two_stores() -> dict[str, Any]:
     """Return the template of a rule over two stores."""
     bindings = tuple(StoreBinding(store=name, fingerprint=DIGEST, used_schema=DIGEST) for name in ("main", "side"))
-    return template_of(plan(step(id="s001", store="main"), step(id="s002", store="side"), stores=bindings), RULE)
+    return template_of(plan(step(id="s001", store="main"), step(id="s002", store="side"), stores=bindings), RULE, {})
 
 
 def test_I27_a_plan_without_some_stores_is_part_of_its_mandate() -> None:

@@ -257,9 +257,9 @@ def test_the_selection_tells_what_is_not_done() -> None:
 def test_I02_a_mandate_compares_the_transforms() -> None:
     """Another transform, or the clause that grants it, is another template."""
     other = Anonymise(transforms=(SetNull(column="ip"), SetNull(column="email")), granted_by="3.5")
-    mandated = template_of(plan(anonymising()), "digest")
+    mandated = template_of(plan(anonymising()), "digest", {})
     changed = step(action=other, selection=selection(undone=other.transforms))
     regranted = anonymising().model_copy(update={"action": ACTION.model_copy(update={"granted_by": "4"})})
-    assert template_of(plan(anonymising(expected=3)), "digest") == mandated
-    assert template_of(plan(changed), "digest") != mandated
-    assert template_of(plan(regranted), "digest") != mandated
+    assert template_of(plan(anonymising(expected=3)), "digest", {}) == mandated
+    assert template_of(plan(changed), "digest", {}) != mandated
+    assert template_of(plan(regranted), "digest", {}) != mandated

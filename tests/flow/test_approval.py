@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,24 @@ def test_a_mandate_carries_the_next_plan_and_ends_when_revoked(world: World) -> 
             execute.apply(deployment, third.hash)
     assert refused.value.guard == "not-approved"
     assert world.rows("SELECT id FROM access_log WHERE id IN (700000, 700001)") == [(700_001,)]
+
+
+def test_I02_a_mandate_ends_when_the_inventory_means_other_rows(world: World) -> None:
+    """The rule, the plan and the schema are as they were; the start time lies in another column now."""
+    with world.open() as deployment:
+        first = made.plan_rule(world, deployment, mandate=True)
+        plan = execute.read_plan(deployment, first)
+        assert approve.live_mandate(deployment, plan, world.now.date()) is not None
+        inventory = deployment.policy.inventory
+        moved = [
+            one.model_copy(
+                update={"times": {n: t.model_copy(update={"column": "seen_on"}) for n, t in one.times.items()}}
+            )
+            for one in inventory.datasets
+        ]
+        redrawn = inventory.model_copy(update={"datasets": tuple(moved)})
+        changed = replace(deployment, policy=replace(deployment.policy, inventory=redrawn))
+        assert approve.live_mandate(changed, plan, world.now.date()) is None
 
 
 def test_a_mandate_does_not_carry_more_than_it_says(world: World) -> None:

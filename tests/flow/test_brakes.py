@@ -187,6 +187,25 @@ def test_nothing_starts_outside_a_window_and_it_starts_when_it_opens(
     assert events(closed, "guard.refused") == 0
 
 
+def test_a_turn_that_waits_for_a_flag_is_planned_once(world: World, opened: Deployment, clock: SimulatedClock) -> None:
+    """Each minute asks what holds it back, not the tables: a busy server is not counted through again and again."""
+    made.plan_rule(world, opened, mandate=True)
+    ticked(opened)
+    made.insert(world, "access_log", made.old_logs(world, 20))
+    clock.set(slots_next(clock))
+    flag = opened.folder / "busy"
+    flag.touch()
+    held = throttled(opened, clock, flag_file="busy")
+    planned = events(held, "plan.created")
+    for _ in range(5):
+        assert ticked(held) == ["paused"]
+        clock.advance(2 * brakes.EASED)
+    assert events(held, "plan.created") == planned + 1
+    flag.unlink()
+    assert ticked(held) == ["applied"]
+    assert events(held, "plan.created") == planned + 2
+
+
 def test_a_window_that_closes_pauses_the_job_between_two_batches(
     world: World, opened: Deployment, clock: SimulatedClock
 ) -> None:

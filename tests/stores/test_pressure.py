@@ -18,6 +18,7 @@ from lifecycle.stores.paced import PacedStore
 from lifecycle.testing import store_world as w
 from tests import portal, servers
 from tests.servers import libpq_url
+from tests.stores.family_worlds import PostgresqlFamily
 from tests.stores.test_roles import login, run_psql
 from tests.stores.worlds import PostgresqlWorld
 from tests.waiting import until
@@ -83,7 +84,7 @@ def test_sessions_at_work_are_counted_without_ours(world):
 
 
 def test_a_vacuum_of_one_of_our_tables_is_seen_while_it_lasts(world):
-    """By the table's name; a vacuum of another table holds nothing back."""
+    """By the dataset's name; a vacuum of another table holds nothing back."""
     world.run("CREATE TABLE other AS SELECT generate_series(1, 20000) AS id")
     world.run("INSERT INTO logs SELECT n, 'acme', now(), current_date, 'x' FROM generate_series(1, 20000) AS n")
     world.run("DELETE FROM logs")
@@ -96,6 +97,18 @@ def test_a_vacuum_of_one_of_our_tables_is_seen_while_it_lasts(world):
         assert store.pressure(NAMES).vacuuming == ()
     with beside(world.url, *slow, "VACUUM logs"):
         until(lambda: store.pressure(NAMES).vacuuming == ("logs",), "the vacuum is seen")
+
+
+def test_I23_a_vacuum_of_any_member_is_told_by_its_dataset(postgres_url):
+    """Each table of a family is watched, and what holds back names none: it is logged, and they name tenants."""
+    world = PostgresqlFamily(postgres_url)
+    name = world.named("logs", "borealis")
+    world.run(f"INSERT INTO {name} SELECT n, now(), current_date, 'x' FROM generate_series(1, 20000) AS n")
+    world.run(f"DELETE FROM {name} WHERE id > 0")
+    store = world.store()
+    with beside(world.url, "SET vacuum_cost_limit = 1", "SET vacuum_cost_delay = 100", f"VACUUM {name}"):
+        until(lambda: store.pressure(NAMES).vacuuming == ("logs",), "the vacuum is seen")
+    world.close()
 
 
 def test_a_replica_that_does_not_replay_holds_back_and_one_that_follows_does_not():

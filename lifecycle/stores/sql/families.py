@@ -79,12 +79,17 @@ def gather(
     catalogue: Catalogue, datasets: Iterable[Dataset], inbound: Inbound, default: str | None, database: str | None
 ) -> Gathered:
     """Find the members of every family: one pass over the catalogue, nothing is read."""
-    declared = [dataset for dataset in datasets if is_family(dataset)]
+    known = list(datasets)
+    declared = [dataset for dataset in known if is_family(dataset)]
+    # A table that is declared by itself is no tenant's, whatever its name says: all tenants' rows may lie in it.
+    alone = {(dataset.schema_ or default, dataset.table) for dataset in known if not is_family(dataset)}
     owner: dict[Name, Owner] = {}
     mine: dict[str, list[Member]] = {dataset.id: [] for dataset in declared}
     unclear: dict[str, list[Member]] = {dataset.id: [] for dataset in declared}
     for table in catalogue.tables if declared else ():
         place = (table.schema, table.name)
+        if place in alone:
+            continue
         owned, others = owners(declared, place, default=default, database=database)
         if owned:
             owner[place] = Owner(owned[0][1], tuple(dataset.id for dataset, _ in owned))

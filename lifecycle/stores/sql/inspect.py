@@ -11,6 +11,7 @@ from lifecycle.ports.store import Finding, ForeignKey, Table
 from lifecycle.stores.sql import order
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.dialects import Dialect, Facts
+from lifecycle.stores.sql.families import without
 from lifecycle.stores.sql.typical import typical
 
 BIG = 100_000
@@ -141,7 +142,7 @@ class Inspection:
     def inbound(self, table: Table) -> Iterator[Finding]:
         """What references the rows, and what happens to it."""
         for key in self.world.inbound(table):
-            name, columns = key.table, ", ".join(key.columns)
+            name, columns = self.shown(key.table), ", ".join(key.columns)
             inside = (key.schema, key.table) == (table.schema, table.name)
             effect = _TAKES.get(key.on_delete)
             # A reference inside the table never fires: its rows go from the leaves.
@@ -158,7 +159,7 @@ class Inspection:
                 what = f"{name!r} references the rows over {columns} and belongs to no dataset"
                 yield self.say("referenced-by-undeclared", what, "Declare the table as a dataset.", fatal=False)
             if not key.indexed:
-                child = self.world.find(key.schema, name)
+                child = self.world.find(key.schema, key.table)
                 rows = 0 if child is None else child.row_estimate or self.size(child, BIG)
                 what = f"the foreign key of {name!r} over {columns} has no index: each deletion reads the whole table"
                 fix = f"Create an index on {columns} of {name!r}; from {BIG:,} rows on nothing is planned without it."
@@ -166,6 +167,10 @@ class Inspection:
             if not key.enforced:
                 what = f"the foreign key of {name!r} over {columns} is not validated"
                 yield self.say("not-validated", what, "Validate it: orphans may exist already.", fatal=False)
+
+    def shown(self, table: str) -> str:
+        """Return a table's name as a refusal may tell it: beside a family's member it may hold the tenant's id."""
+        return table if self.world.tenant is None else without(table, self.world.tenant)
 
     def _declared(self, key: ForeignKey, effect: str) -> bool:
         children = {dataset.id for dataset in self.world.of_table(key.schema, key.table)}

@@ -49,14 +49,17 @@ class _Claim:
 
 def kin_of(catalogue: Catalogue, datasets: Iterable[Dataset], home: str | None, database: str | None) -> Kin:
     """Read every family's relatives out of a catalogue."""
-    declared = {dataset.id: dataset for dataset in datasets if dataset.tenant.by in _NAMED}
+    known = tuple(datasets)
+    declared = {dataset.id: dataset for dataset in known if dataset.tenant.by in _NAMED}
     if not declared:
         return Kin({})
     patterns = {name: _expression(dataset) for name, dataset in declared.items()}
     tables = {(table.schema, table.name): table for table in catalogue.tables}
+    # Named outright: not to be read as somebody's, even where the name could be.
+    outright = {(d.schema_ or home, d.table) for d in known if d.id not in declared}
     claims: dict[Place, list[_Claim]] = {}
     for place in tables:
-        found = _claims(declared, patterns, place, (home, database))
+        found = [] if place in outright else _claims(declared, patterns, place, (home, database))
         if found:
             claims[place] = found
     described = {place: _describe(tables[place], claims) for place in claims if claims[place][0].clear}

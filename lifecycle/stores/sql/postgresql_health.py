@@ -56,7 +56,7 @@ SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS told,
   (SELECT coalesce(max(extract(epoch FROM r.replay_lag)), 0)::float8 FROM pg_catalog.pg_stat_replication r) AS lag,
   (SELECT count(*) FROM pg_catalog.pg_stat_activity a
     WHERE a.state = 'active' AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()) AS active,
-  ARRAY(SELECT v.relid::regclass::text FROM pg_catalog.pg_stat_progress_vacuum v
+  ARRAY(SELECT c.relname::text FROM pg_catalog.pg_stat_progress_vacuum v
     JOIN pg_catalog.pg_class c ON c.oid = v.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE v.datname = current_database() AND EXISTS (SELECT FROM unnest(%(schemas)s::text[], %(tables)s::text[])
       AS u(schemas, tables) WHERE u.schemas = n.nspname AND u.tables = c.relname)) AS vacuuming

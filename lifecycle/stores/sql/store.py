@@ -150,7 +150,11 @@ class SqlStore:
         found = _driver_error(self, error)
         if found is None:
             return Transient(f"the database layer failed ({type(error).__name__})")
-        return self.dialect.translate(found)
+        problem = self.dialect.translate(found)
+        if isinstance(problem, Refused) and problem.guard == "constraint" and any(map(is_family, self._datasets)):
+            # Databases name constraints after tables, and a family's tables are named after tenants (I23).
+            return Refused("a constraint said no; in a family its name may hold a tenant's id", guard="constraint")
+        return problem
 
     # ---- connections ----
 
@@ -278,8 +282,13 @@ class SqlStore:
         """Ask the server how busy it is."""
         with self._connect() as connection:
             world = self._known(connection)
-            tables = [found for name in datasets if (found := world.of_dataset(name)) is not None]
-            return self.dialect.health().pressure(connection, tables)
+            lying = {table.name: name for name in datasets for table in world.tables_of(name)}
+            tables = [table for name in datasets for table in world.tables_of(name)]
+            told = self.dialect.health().pressure(connection, tables)
+            if told.vacuuming is None:
+                return told
+            # Datasets are told, not tables: a family's are named after tenants, and a brake is logged (I23).
+            return replace(told, vacuuming=tuple(sorted({lying.get(table, "a table") for table in told.vacuuming})))
 
     def held_back(self) -> Brake | None:
         """Return nothing: whoever throttles wraps this store."""
