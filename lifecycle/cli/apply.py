@@ -48,7 +48,7 @@ def _page(ran: Ran, full: str, code: int) -> Page:
         f"{ran.outcome}: {words.count(ran.deleted, 'row')} changed by job {ran.job}.", "warn" if code else "good"
     )
     if ran.clean:
-        page.line("A fresh look finds nothing left.", "good")
+        page.line("A fresh look finds nothing left that the plan should have changed.", "good")
     else:
         page.line(
             "A fresh look still finds rows, orphans or an open batch: `lifecycle status`, then apply or plan again.",

@@ -103,6 +103,11 @@ def _whole(certificate: Certificate, statement: dict[str, Any], reasons: Sequenc
     return {**_document(certificate), "provisional_because": open_, "statement": statement}
 
 
+def _until(group: dict[str, Any]) -> str:
+    """Say whose duty it is and until when; where no day is known it may be nobody's duty, such as under a hold."""
+    return f"{group['duty_holder']}'s duty, until {group['ends_on']}" if group["ends_on"] else "no day is known yet"
+
+
 def _page(certificate: Certificate, statement: dict[str, Any], reasons: Sequence[Open]) -> Page:
     page = Page().line(f"{certificate.title} {certificate.number} ({certificate.completeness})", "head")
     page.lines((f"provisional: {one.what}; {one.then}" for one in reasons), "warn")
@@ -124,8 +129,7 @@ def _page(certificate: Certificate, statement: dict[str, Any], reasons: Sequence
     headers = ("dataset", "store", "rule", "selected", "deleted", "anonymised", "changed", "kept", "late", "remaining")
     page.table(headers, [[dataset[name] for name in headers] for dataset in statement["datasets"]])
     page.lines(
-        f"withheld: {group['count']} of {group['dataset']}: {group['legal_ground']}, {group['duty_holder']}'s duty, "
-        f"until {group['ends_on'] or 'its review'}"
+        f"withheld: {group['count']} of {group['dataset']}: {group['legal_ground']}, {_until(group)}"
         for group in statement["withheld"]
     )
     page.lines(

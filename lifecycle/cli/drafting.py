@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lifecycle.cli import words
 from lifecycle.cli.page import Page
 
 if TYPE_CHECKING:
@@ -52,4 +53,4 @@ def show(page: Page, draft: Draft, path: Path) -> None:
 
 
 def _candidate(candidate: Candidate) -> str:
-    return f"{candidate.place[1]}.{candidate.key} ({candidate.below} tables below it)"
+    return f"{candidate.place[1]}.{candidate.key} ({words.count(candidate.below, 'table')} below it)"

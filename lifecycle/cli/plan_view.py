@@ -14,6 +14,8 @@ from lifecycle.core.transform import describe_transform
 from lifecycle.ports.store import Found
 
 Keys = Mapping[str, Sequence[Found]]
+SAYS_ALL = frozenset({"hold", "undatable", "unattributed", "referenced"})
+"""Labels whose ground says it already."""
 RESULTS = {"done": "carried out", "running": "begun, not finished", "expired": "expired before it started"}
 
 
@@ -118,11 +120,12 @@ def _stays(step: Step) -> Iterator[str]:
             grounds.setdefault((group.ground, group.label, group.duty_holder), []).append(group)
     for (ground, label, holder), groups in grounds.items():
         duty = f", {holder}'s duty" if holder else ""
+        source = "" if label in SAYS_ALL else f" ({words.label(label)}{duty})"
         days = sorted({group.ends_on for group in groups if group.ends_on})
         until = f", until {days[0]}" if days else ""
         until += f" to {days[-1]}, year by year" if len(days) > 1 else ""
         rows = words.count(sum(group.count for group in groups), "row")
-        yield f"{rows}: {ground} ({words.label(label)}{duty}){until}"
+        yield f"{rows}: {ground}{source}{until}"
 
 
 def _key(found: Found) -> str:

@@ -91,12 +91,22 @@ def page(seen: Offboarding) -> Page:
             ),
             ("contract from", tenant.contract_start),
             ("notice received", tenant.notice_on),
-            ("choice", f"{tenant.choice} (on {words.day(tenant.choice_on)})" if tenant.choice else None),
+            ("choice", _choice(seen)),
             ("window waived", tenant.window_waived_on),
         ],
         indent=2,
     )
     return timeline(shown, seen.timeline)
+
+
+def _choice(seen: Offboarding) -> str | None:
+    """Return what the controller chose, or that it did not, once its contract has an end."""
+    tenant = seen.tenant
+    if tenant.choice:
+        return f"{tenant.choice} (on {words.day(tenant.choice_on)})"
+    if tenant.contract_end is None or seen.timeline.awaiting_choice:
+        return None
+    return "none is recorded; without one the data is deleted"
 
 
 def timeline(shown: Page, line: Timeline) -> Page:

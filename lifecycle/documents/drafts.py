@@ -15,6 +15,9 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_-]*")
 _NOT_PLAIN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 _WIDTH = 116
 _NAME = re.compile(r"[^a-z0-9._-]+")
+_TENANT_LIKE = re.compile(
+    r"(tenant|mandant|mandate|organi[sz]ation|org|company|account|workspace)_?(id|key|no|nr)?", re.IGNORECASE
+)
 COLLECTION = "collection"
 
 
@@ -66,7 +69,7 @@ def _store(draft: Draft, id: str, address: Secret, country: str, agreements: Seq
 
 def _dataset(store: str, table: TableDraft) -> Iterator[str]:
     yield ""
-    yield f"- id: {_scalar(table.id)}  # {table.rows} rows"
+    yield f"- id: {_scalar(table.id)}  # {table.rows:,} {'row' if table.rows == 1 else 'rows'}"
     yield f"  store: {_scalar(store)}"
     if table.place[0] is not None:
         yield f"  schema: {_scalar(table.place[0])}"
@@ -99,6 +102,8 @@ def _tenant(table: TableDraft) -> Iterator[str]:
             yield from _comment(_back_words(back), "  # ")
         if table.referenced_by and not table.backwards:
             yield from _comment(f"decide: rows of tenants reference it, in {', '.join(table.referenced_by)}", "  # ")
+        for column in filter(_TENANT_LIKE.fullmatch, table.columns):
+            yield from _comment(f"decide: {_plain(column)} is named like a tenant's id: is it by column?", "  # ")
         yield "  tenant: {by: none}  # decide: no foreign-key path from its rows to a tenant"
         return
     route = table.routes[table.chosen].route

@@ -189,6 +189,8 @@ def _pattern_fix(pattern: str) -> str:
         return "write clause numbers only, separated by commas"
     if pattern.startswith("^[A-Z]["):
         return "write the name of an environment variable, in capitals"
+    if ":[0-5][0-9]-" in pattern:
+        return "write two times of day with two digits each, such as 22:00-05:30"
     if "{43}" in pattern:
         return "write the 44 characters of a base64 Ed25519 public key"
     return "write it without control characters, on one line"

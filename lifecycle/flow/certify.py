@@ -37,7 +37,7 @@ from lifecycle.flow.verify import VERIFIER, job_of, verify
 LIMITS = (
     "States what was found in the named stores when verified; undeclared copies, replicas, caches are outside it.",
     "Free pages, write-ahead logs and dead row versions of a database are overwritten by its own maintenance.",
-    "Records under a statutory duty of the processor are withheld, restricted, and deleted by themselves when it ends.",
+    "Records under a statutory duty of the processor are withheld and restricted; a further plan deletes them then.",
 )
 UNCOVERED = "Rows of this tenant that the plan does not cover are still there"
 """How the limit begins that names datasets outside the plan."""

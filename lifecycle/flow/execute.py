@@ -264,7 +264,9 @@ def _authorise(run: _Run, now: datetime) -> str | None:
     mandate = live_mandate(deployment, plan, local_date(now, zone))
     if mandate is None:
         raise Refused(
-            f"the plan needs {NEEDED[plan.kind]} approval(s) over its hash, or a live mandate",
+            "a tenant's deletion needs the signatures of two operators over its plan's hash"
+            if plan.kind == "offboarding"
+            else "the plan needs an operator's signature over its hash, or a live mandate",
             guard="not-approved",
             advice="`lifecycle approve HASH --by OPERATOR --key FILE`; the author's own signature does not count.",
         )

@@ -50,6 +50,9 @@ def test_the_line_runs_from_init_to_a_verified_certificate(tmp_path: Path) -> No
     cli.clock.set(datetime(2026, 7, 27, 8, tzinfo=UTC))
     cli("resume", "--accept-clock", "--by", "op-one", "--key", str(cli.key("op-one")))
     leaving = cli.json("plan", "--tenant", LEAVES, "--by", "op-three")["plans"][0]
+    refused = cli("apply", leaving["hash"], "--yes", leaving["hash"], code=4).err
+    assert "the signatures of two operators" in refused
+    assert "mandate" not in refused
     assert cli.signed(leaving["hash"], "op-one")["enough"] is False
     cli("apply", leaving["hash"], "--yes", leaving["hash"], code=4)
     assert cli.signed(leaving["hash"], "op-two")["enough"] is True
@@ -59,6 +62,9 @@ def test_the_line_runs_from_init_to_a_verified_certificate(tmp_path: Path) -> No
 
     # Proof: a certificate, its bundle, and a verifier that knows nothing but the trust file.
     assert cli.json("certificate", "issue", leaving["hash"])["number"] == "2026-000001"
+    shown = cli("certificate", "show", "2026-000001").out
+    assert "processor's duty, until 20" in shown
+    assert "deleted by themselves" not in shown
     assert cli.json("tenant", "show", LEAVES)["state"] == "remainder"
     cli("evidence", "trust")
     bundle = tmp_path / "leaver.bundle"

@@ -169,6 +169,15 @@ def test_explain_tells_the_dpo_each_figure_with_its_place_and_who_prevails(reade
     assert window["earliest"] == "2026-01-01"
 
 
+def test_an_ended_contract_says_that_no_choice_was_recorded(cli: Cli) -> None:
+    """Who reads the register before a deletion sees that the controller never chose."""
+    assert "choice" not in cli("tenant", "show", LEAVES).out
+    cli("tenant", "end", LEAVES, "--on", "2026-06-10")
+    assert "none is recorded; without one the data is deleted" in cli("tenant", "show", LEAVES).out
+    cli("tenant", "choose", LEAVES, "delete")
+    assert "delete (on 2026-06-15)" in cli("tenant", "show", LEAVES).out
+
+
 def test_a_hold_is_named_where_it_keeps(cli: Cli) -> None:
     """Set, explained, counted, released: and the deadline is there again."""
     ground = ("--basis", "legal-order", "--reason", "order of a court", "--by", "op-one")

@@ -97,3 +97,5 @@ def test_settings_are_a_document_like_the_others():
     with pytest.raises(InvalidDocument) as caught:
         load(b"lifecycle: settings/v1\ndeployment: portal\norigin: a\nlimits: {margin_days: 030}\n")
     assert [(p.line, p.column) for p in caught.value.problems] == [(4, 23)]
+    with pytest.raises(InvalidDocument, match="two times of day with two digits each, such as 22:00-05:30"):
+        load(b"lifecycle: settings/v1\ndeployment: portal\norigin: a\nthrottle: {main: {windows: [22:00-5:30]}}\n")

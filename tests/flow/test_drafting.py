@@ -160,6 +160,15 @@ def test_rows_without_tenants_are_drafted_too(tmp_path: Path) -> None:
     assert draft.tenant is None
 
 
+def test_a_column_named_like_a_tenants_id_is_pointed_at_where_no_path_is_found(tmp_path: Path) -> None:
+    """Without a table of tenants, rows may still name theirs: the reviewer is asked, nobody guesses."""
+    shape = "CREATE TABLE hit (id INTEGER PRIMARY KEY, tenant_id TEXT, path TEXT);"
+    text = written(drafted(tmp_path, tenant=None, shape=shape))
+    assert "# decide: tenant_id is named like a tenant's id: is it by column?" in text
+    assert "path is named like" not in text
+    assert "tenant: {by: none}" in text
+
+
 def test_a_tenant_column_that_is_not_there_is_refused_with_likely_ones(tmp_path: Path) -> None:
     """A name from the command line is compared with the catalogue, never put into a query."""
     with shop(tmp_path) as seen, pytest.raises(InvalidDocument, match="no such tenant") as caught:

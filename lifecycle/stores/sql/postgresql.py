@@ -43,6 +43,7 @@ _SESSION = (
     "SET lock_timeout = '10s'",
 )
 # Classes and codes of SQLSTATE (PostgreSQL manual, appendix A).
+_NO_STATE = "no SQLSTATE"
 _READ_ONLY = {"25006"}
 _CONSTRAINT_CLASS = "23"
 _PRIVILEGE = {"42501"}
@@ -95,7 +96,7 @@ class PostgresqlDialect(PostgresqlTransforms):
 
     def translate(self, error: BaseException) -> LifecycleError:
         """Keep SQLSTATE and the constraint's name: PostgreSQL's message quotes the row (I23)."""
-        state = getattr(error, "sqlstate", None) or "no SQLSTATE"
+        state = getattr(error, "sqlstate", None) or _NO_STATE
         if state.startswith(_CONSTRAINT_CLASS):
             diagnosis = error.diag.constraint_name if isinstance(error, psycopg.Error) else None
             return Refused(f"the constraint {diagnosis or '(unnamed)'} said no (SQLSTATE {state})", guard="constraint")
@@ -107,6 +108,9 @@ class PostgresqlDialect(PostgresqlTransforms):
         if state.startswith(_SHAPE_CLASS):
             advice = "Run `lifecycle doctor`: the schema differs from the inventory."
             return Refused(f"a statement does not fit the schema (SQLSTATE {state})", guard="schema", advice=advice)
+        if state == _NO_STATE:
+            advice = "See whether the server runs, and whether address, password and TLS are right; then run again."
+            return Transient("PostgreSQL gave no answer: not reached, not let in, or cut off", advice=advice)
         return Transient(f"PostgreSQL did not answer as it should (SQLSTATE {state})")
 
     def uncertain(self, error: BaseException) -> bool:

@@ -61,7 +61,11 @@ class SqliteDialect:
             raise Refused("a SQLite store is named by the path of a file", guard="address")
         if not path.is_file():
             # Opening would make an empty database, and an empty database has nothing overdue.
-            raise Refused("the SQLite file of this store does not exist", guard="address")
+            raise Refused(
+                "the SQLite file of this store does not exist",
+                guard="address",
+                advice="Look whether it was moved, or correct the store's address; an empty file is never made.",
+            )
         engine = sa.create_engine(parsed, poolclass=NullPool, hide_parameters=True)
         sa.event.listen(engine, "connect", self._set_up)
         return engine
