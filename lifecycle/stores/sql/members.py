@@ -184,7 +184,7 @@ def _add(total: dict[str, int], more: dict[str, int]) -> None:
 
 
 def oddities(asked: Asked) -> Oddities:
-    """Count undatable rows in scope, and the rows of tables that are nobody's, or of another shape: they may be anyone's."""
+    """Count undatable rows in scope, and rows of tables of another shape or of nobody's: they may be anyone's."""
     due = asked.bound.selection.due
 
     def odd(selected: Selected) -> sa.Select[Any]:

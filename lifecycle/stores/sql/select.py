@@ -144,7 +144,7 @@ def counted(connection: Connection, dialect: Dialect, world: World, bound: Bound
 
 
 def oddities(connection: Connection, dialect: Dialect, world: World, bound: Bound) -> Oddities:
-    """Count what no rule may touch. Rows of nobody we know may be any tenant's: they count for one tenant's scope too."""
+    """Count what no rule may touch. Rows of nobody's may be any tenant's: they count for each."""
     selected = Selected(dialect, world, bound)
     compiler, own = selected.compiler, [selected.compiler.condition(c) for c in selected.dataset.only]
 
