@@ -73,10 +73,7 @@ class FamilyLook:
         scope = self.bound.selection.scope
         if isinstance(scope, WholeScope):
             raise Refused("the scope does not fit the dataset's tenancy", guard="scope")
-        if isinstance(scope, GroupScope):
-            wanted = self.grouped(scope.groups)
-        else:
-            wanted = {self.one()}
+        wanted = self.grouped(scope.groups) if isinstance(scope, GroupScope) else {self.one()}
         found = [relative for relative in self.relatives if relative.like and relative.tenant in wanted]
         if any(relative.rivals for relative in found):
             known = self.known()
