@@ -6,6 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.flow import certify, controls, execute, journal, planning
@@ -201,3 +203,19 @@ def test_I18_a_job_that_never_began_is_known_as_such(line: Line) -> None:
     with line.world.open() as deployment:
         job = journal.read_job(deployment, execute.job_of(line.rule))
     assert (job.started, job.outcome, job.done, job.progress("s001").batches) == (None, None, 0, 0)
+
+
+def test_a_plan_rests_on_one_reading_of_the_catalogue(line: Line) -> None:
+    """What it binds is what was judged and counted, and a large catalogue is read once."""
+    asked: list[str] = []
+
+    def note(*told: object) -> None:
+        asked.append(str(told[2]))
+
+    with line.world.open() as deployment:
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            assert planning.plan_rule(deployment, "clientport", "server-logs", author=made.AUTHOR) is not None
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    assert sum("pragma_table_xinfo" in statement for statement in asked) == 1
