@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lifecycle.core.guesses import Holds, names_tenant, nature
 from lifecycle.core.inventory import Encoding, Hop
@@ -101,8 +102,32 @@ class Backwards:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilyDraft:
+    """Like tables that are drafted as one dataset: so many members, so many whose name fits and whose shape does not.
+
+    `known`: how many of them are named after a row of the tenants' table; None where nobody said which one that is.
+    """
+
+    by: Literal["table", "schema"]
+    pattern: str
+    members: int
+    odd: int = 0
+    known: int | None = None
+
+    def words(self) -> str:
+        """Return the evidence for readers."""
+        told = f"{self.members} like tables fit {self.pattern}"
+        told += f", {self.odd} more fit it and have another shape" if self.odd else ""
+        if self.known is None:
+            return f"{told}; nobody said which tenants there are"
+        return f"{told}; {self.known} of {self.members + self.odd} are named after a known tenant"
+
+
+@dataclass(frozen=True, slots=True)
 class TableDraft:
     """One table: what is there, what is guessed, and why. `chosen` is a position in `routes`, None for no tenant.
+
+    Of a family it is one member that stands for all; its tenants stand in the names.
 
     `tie`: another route is as long and reaches as many rows, so the choice is nobody's yet.
     """
@@ -128,6 +153,12 @@ class TableDraft:
     backwards: tuple[Backwards, ...] = ()
     referenced_by: tuple[str, ...] = ()
     """Tables with a tenant that reference this one, which has none."""
+    family: FamilyDraft | None = None
+
+    @property
+    def tenanted(self) -> bool:
+        """Return whether rows belong to tenants, by a path or by the table's name."""
+        return self.chosen is not None or self.family is not None
 
     @property
     def contested(self) -> int:
@@ -170,7 +201,7 @@ def routes(start: Place, edges: Collection[Edge], tenant: tuple[Place, str]) -> 
     target, column = tenant
     if start == target:
         return (Route((), column, certain=True),)
-    far = _distances(edges, target)
+    far = _distances(_incoming(edges), target)
     outgoing: dict[Place, list[Edge]] = defaultdict(list)
     for edge in edges:
         if edge.to in far:
@@ -209,16 +240,21 @@ def _route(taken: tuple[Edge, ...], column: str) -> Route:
     return Route(hops, end, certain=certain, by_name=by_name)
 
 
-def _distances(edges: Iterable[Edge], target: Place) -> dict[Place, int]:
-    """Return how many foreign keys lie between each table and the target."""
+def _incoming(edges: Iterable[Edge]) -> dict[Place, list[Place]]:
+    """Return which tables reference each table."""
     incoming: dict[Place, list[Place]] = defaultdict(list)
     for edge in edges:
         incoming[edge.to].append(edge.table)
+    return dict(incoming)
+
+
+def _distances(incoming: Mapping[Place, Sequence[Place]], target: Place) -> dict[Place, int]:
+    """Return how many foreign keys lie between each table and the target."""
     far, border = {target: 0}, [target]
     while border:
-        beyond = [table for place in border for table in incoming[place] if table not in far]
+        beyond = [table for place in border for table in incoming.get(place, ()) if table not in far]
         for place in border:
-            far.update((table, far[place] + 1) for table in incoming[place] if table not in far)
+            far.update((table, far[place] + 1) for table in incoming.get(place, ()) if table not in far)
         border = list(dict.fromkeys(beyond))
     return far
 
@@ -232,9 +268,9 @@ def candidates(edges: Collection[Edge], keys: Mapping[Place, tuple[str, int]]) -
 
     The name counts first, then how many tables reach it over foreign keys, then few rows.
     """
-    found = []
+    found, incoming = [], _incoming(edges)
     for place, (key, estimate) in keys.items():
-        below = len(_distances(edges, place)) - 1
+        below = len(_distances(incoming, place)) - 1
         if below:
             found.append(Candidate(place, key, below, estimate))
     return tuple(sorted(found, key=lambda c: (not names_tenant(c.place[1]), -c.below, c.estimate, c.place[1])))
@@ -303,7 +339,7 @@ def decisions(draft: Draft) -> Iterator[str]:
         yield f"{', '.join(group)}: these tables reference each other in a cycle; name nullable columns under detach"
     for name, why in draft.left_out:
         yield f"{name}: left out, {why}"
-    if alone := sum(table.chosen is None for table in draft.tables):
+    if alone := sum(not table.tenanted for table in draft.tables):
         yield f"{alone} tables have no path to a tenant: keep tenant none, or move them to not_personal with the reason"
     yield f"{len(draft.tables)} datasets have the category `{UNREVIEWED}`: give each a category of an agreement"
     yield "the store's country, sub-processor, backups and environment: the database does not know them"
@@ -311,6 +347,8 @@ def decisions(draft: Draft) -> Iterator[str]:
 
 def _questions(table: TableDraft) -> Iterator[tuple[int, str]]:
     """Yield what one table leaves open, each with its rank: 0 is the most dangerous."""
+    if table.family is not None:
+        yield 0, f"{table.id}: {table.family.words()}; say whether the name tells the tenant"
     if table.tie:
         yield 0, f"{table.id}: two paths are equally long and reach as many rows; say which one owns the row"
     if table.chosen is not None and table.routes[table.chosen].route.by_name:

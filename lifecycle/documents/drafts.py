@@ -69,7 +69,8 @@ def _store(draft: Draft, id: str, address: Secret, country: str, agreements: Seq
 
 def _dataset(store: str, table: TableDraft) -> Iterator[str]:
     yield ""
-    yield f"- id: {_scalar(table.id)}  # {table.rows:,} {'row' if table.rows == 1 else 'rows'}"
+    where = "" if table.family is None else " in the one of its tables that was looked at"
+    yield f"- id: {_scalar(table.id)}  # {table.rows:,} {'row' if table.rows == 1 else 'rows'}{where}"
     yield f"  store: {_scalar(store)}"
     if table.place[0] is not None:
         yield f"  schema: {_scalar(table.place[0])}"
@@ -87,6 +88,10 @@ def _dataset(store: str, table: TableDraft) -> Iterator[str]:
 
 
 def _tenant(table: TableDraft) -> Iterator[str]:
+    if table.family is not None:
+        yield from _comment(f"decide: {_plain(table.family.words())}", "  # ")
+        yield f"  tenant: {{by: {table.family.by}, pattern: {_scalar(table.family.pattern)}}}"
+        return
     for number, found in enumerate(table.routes):
         yield from _comment(_route_words(table, number, found), "  # ")
     for clash in table.disagreements:

@@ -14,7 +14,7 @@ What a draft leaves to the reviewer, and why:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -36,6 +36,7 @@ from lifecycle.core.drafting import (
 from lifecycle.core.errors import InvalidDocument
 from lifecycle.core.guesses import Holds, person_kind
 from lifecycle.core.undeclared import references
+from lifecycle.flow.family_drafts import Families, place_of
 from lifecycle.ports.reach import Survey
 from lifecycle.ports.store import Catalogue, Table
 
@@ -71,26 +72,31 @@ def draft(survey: Survey, store: str, tenant: str | None, today: date) -> Draft:
     catalogue = survey.catalogue()
     known = {_place(survey, table): table for table in catalogue.tables}
     target = None if tenant is None else _target(survey, known, tenant)
-    edges = _edges(survey, catalogue)
-    readable = {place: table for place, table in known.items() if _why_not(table) is None}
-    names = _names(readable)
+    families = Families.among(survey, catalogue, target)
+    edges = families.edges(_edges(survey, catalogue))
+    lasting = {place: table for place, table in known.items() if not families.stood_for(place)}
+    readable = {place: table for place, table in lasting.items() if _why_not(table) is None}
+    names = _names({place: families.place(place) for place in readable})
     named = _by_name(readable, edges)
+    looks = {place: None if place in families.of else target for place in readable}
     tables = [
-        _table(survey, place, table, names[place], edges, target, today, named) for place, table in readable.items()
+        _table(survey, place, table, names[place], edges, looks[place], today, named)
+        for place, table in readable.items()
     ]
+    shown = families.shown(names)
     if not tables:
         msg = "the database shows our role no table with a primary key"
         raise InvalidDocument(msg, advice="Check the address, and what the role may read.")
     return Draft(
         store=store,
         tenant=target,
-        tables=tuple(_looking_back(survey, tables, known, edges)),
+        tables=tuple(families.drafted(table) for table in _looking_back(survey, families.marked(tables), known, edges)),
         left_out=tuple(
-            (place[1], why + _consequence(place, table, edges))
-            for place, table in known.items()
+            (shown(place), why + _consequence(place, table, edges))
+            for place, table in lasting.items()
             if (why := _why_not(table)) is not None
         ),
-        cycles=tuple(tuple(place[1] for place in group) for group in cycles(e for e in edges if e.table != e.to)),
+        cycles=tuple(tuple(shown(place) for place in group) for group in cycles(e for e in edges if e.table != e.to)),
     )
 
 
@@ -98,7 +104,7 @@ def draft(survey: Survey, store: str, tenant: str | None, today: date) -> Draft:
 
 
 def _place(survey: Survey, table: Table) -> Place:
-    return (None if table.schema == survey.default_schema() else table.schema, table.name)
+    return place_of(survey, table.schema, table.name)
 
 
 def _why_not(table: Table) -> str | None:
@@ -150,15 +156,17 @@ def _target(survey: Survey, known: dict[Place, Table], tenant: str) -> tuple[Pla
     raise InvalidDocument(msg, advice=f"Write TABLE.COLUMN as the database spells it. Likely: {likely or 'none'}.")
 
 
-def _names(places: Iterable[Place]) -> dict[Place, str]:
-    """Give every table an id of its own that documents, metrics and certificates can carry."""
+def _names(places: Mapping[Place, Place]) -> dict[Place, str]:
+    """Give every table an id of its own that documents, metrics and certificates can carry, after the place shown."""
     found: dict[Place, str] = {}
-    for place in places:
-        plain = _ID.sub("-", (place[1] if place[0] is None else f"{place[0]}.{place[1]}").lower()).strip("-._")
+    taken: set[str] = set()
+    for place, (schema, table) in places.items():
+        plain = _ID.sub("-", (table if schema is None else f"{schema}.{table}").lower()).strip("-._")
         name, number = plain[:70] or "table", 1
-        while name in found.values():
+        while name in taken:
             number += 1
             name = f"{plain[:70] or 'table'}-{number}"
+        taken.add(name)
         found[place] = name
     return found
 
@@ -248,12 +256,14 @@ def _looking_back(
     """Say of each table without a path which tables with one reference it: link tables tie its rows to tenants."""
     by_place = {table.place: table for table in tables}
     for table in tables:
-        if table.chosen is not None or len(table.key) != 1:
+        if table.tenanted or len(table.key) != 1:
             yield table
             continue
         referring = [e for e in edges if e.to == table.place and e.key == table.key[0] and e.table in by_place]
-        bound = [edge for edge in referring if by_place[edge.table].chosen is not None]
-        only_links = all(_is_link(known[edge.table], edges, edge.table) for edge in bound)
+        bound = [edge for edge in referring if by_place[edge.table].tenanted]
+        only_links = all(
+            by_place[edge.table].family is None and _is_link(known[edge.table], edges, edge.table) for edge in bound
+        )
         links = tuple(_tied(survey, by_place, edge) for edge in bound) if only_links else ()
         names = tuple(sorted({by_place[edge.table].id for edge in bound}))
         yield replace(table, backwards=links, referenced_by=names)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -100,15 +101,18 @@ def plan_rule(
         _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
     ]
     mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
-    steps = _steps(deployment, drafts, now, parking=parking)
-    if not any(step.expected for step in steps):
-        if any(step.parked for step in steps):
-            # Nothing else is due: what keeps the dataset from being counted is what there is to say.
-            steps = _steps(deployment, drafts, now)
-        second_opinions(deployment, steps)
-        return None
-    versions = tuple(sorted({version for o in mine for version in o.versions}))
-    plan = _plan(deployment, steps, now, kind="rule", author=author, agreement=agreement, versions=versions, rule=rule)
+    with _one_look(deployment, drafts):
+        steps = _steps(deployment, drafts, now, parking=parking)
+        if not any(step.expected for step in steps):
+            if any(step.parked for step in steps):
+                # Nothing else is due: what keeps the dataset from being counted is what there is to say.
+                steps = _steps(deployment, drafts, now)
+            second_opinions(deployment, steps)
+            return None
+        versions = tuple(sorted({version for o in mine for version in o.versions}))
+        plan = _plan(
+            deployment, steps, now, kind="rule", author=author, agreement=agreement, versions=versions, rule=rule
+        )
     return _freeze(deployment, plan)
 
 
@@ -155,18 +159,19 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
     mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
     with deployment.state.transaction() as tx:
         tx.put("setting", f"window/{alias}", str(line.window_end).encode())
-    steps = _steps(deployment, drafts, now)
-    _refuse_contested(deployment, steps)
-    plan = _plan(
-        deployment,
-        steps,
-        now,
-        kind="offboarding",
-        author=author,
-        agreement=tenant.agreement,
-        versions=(bound.version,),
-        tenant=alias,
-    )
+    with _one_look(deployment, drafts):
+        steps = _steps(deployment, drafts, now)
+        _refuse_contested(deployment, steps)
+        plan = _plan(
+            deployment,
+            steps,
+            now,
+            kind="offboarding",
+            author=author,
+            agreement=tenant.agreement,
+            versions=(bound.version,),
+            tenant=alias,
+        )
     return _freeze(deployment, plan)
 
 
@@ -314,6 +319,15 @@ def _bindings(deployment: Deployment, steps: Iterable[Step]) -> Iterator[StoreBi
         yield StoreBinding(
             store=name, fingerprint=store.probe().fingerprint, used_schema=store.used_schema(sorted(datasets))
         )
+
+
+@contextmanager
+def _one_look(deployment: Deployment, drafts: Iterable[_Draft]) -> Iterator[None]:
+    """Let a plan rest on one reading of each store's catalogue: what it binds is then what was judged and counted."""
+    with ExitStack() as looks:
+        for name in sorted({draft.dataset.store for draft in drafts}):
+            looks.enter_context(deployment.stores[name].one_look())
+        yield
 
 
 def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, parking: bool = False) -> list[Step]:

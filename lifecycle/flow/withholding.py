@@ -13,6 +13,7 @@ from lifecycle.core.plan import Withheld
 from lifecycle.core.selection import Selection
 from lifecycle.flow.binding import bind
 from lifecycle.flow.deployment import Deployment
+from lifecycle.flow.mirror import holds
 from lifecycle.ports.store import NOTHING_GOES, Going
 
 
@@ -43,7 +44,9 @@ def of_tenant(
 def of_rule(
     deployment: Deployment, obligation: Obligation, selection: Selection, expected: int, leaving: Going
 ) -> Iterator[Withheld]:
-    """Yield how many due rows a hold keeps in a shared pass."""
+    """Yield how many due rows a hold keeps in a shared pass; without any hold nothing is counted a second time."""
+    if not holds(deployment):
+        return
     held = _count(deployment, selection.model_copy(update={"respect_holds": False}), leaving) - expected
     if held > 0:
         yield _group(obligation.dataset, "a hold", "hold", held)

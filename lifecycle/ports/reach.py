@@ -6,7 +6,7 @@ catalogue, never a value of a row. `Transient` when the server did not answer, `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -41,6 +41,9 @@ class Survey(Protocol):
 
     def disagreement(self, table: Place, one: Route, other: Route) -> int:
         """Count the rows for which two routes both reach a tenant, and not the same."""
+
+    def named(self, table: Place, column: str, among: Collection[str]) -> set[str]:
+        """Return which of these names of the catalogue a column holds as texts; no other value is kept."""
 
     def times(self, table: Place, columns: Sequence[str], today: date) -> list[TimeGuess]:
         """Return the columns that hold times: by their type, or by a sample where the type does not tell.

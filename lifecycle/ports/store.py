@@ -153,7 +153,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Oddities:
-    """Items in scope that no rule may touch: undatable times, unknown tenants, rows that reach two tenants."""
+    """Items that no rule may touch: undatable times in scope, rows that reach two tenants, and those of nobody we know.
+
+    The latter may be any tenant's: they are counted over the whole dataset, for one tenant's scope too (I21).
+    """
 
     undatable: int = 0
     unattributed: int = 0
@@ -416,7 +419,7 @@ class Store(Protocol):
         """
 
     def oddities(self, dataset: str, bound: Bound) -> Oddities:
-        """Count the items of the bound scope (and, for group scopes, of unknown tenants) that no rule may touch."""
+        """Count the items of the bound scope, and of unknown tenants and none, that no rule may touch."""
 
     def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
         """Return keys in key order after the cursor, at most `limit`."""

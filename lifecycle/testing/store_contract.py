@@ -459,6 +459,16 @@ class StoreContract:
         assert (store.count(bound).items, odd.unattributed, odd.null_tenant, odd.contested) == (1, 2, 1, 0)
         assert store.residue(bound).oddities == odd
 
+    def test_I21_rows_of_nobody_may_be_the_leavers(self, world: StoreWorld, store: Store) -> None:
+        """One tenant's scope counts them as its group's does, by both looks: no certificate over them is final."""
+        world.insert("logs", [log(1), log(2, "nobody"), log(3, "borealis")])
+        bound = of_tenant("acme")
+        odd = store.oddities("logs", bound)
+        assert (store.count(bound).items, odd.unattributed) == (1, 1)
+        assert store.residue(bound).oddities == odd
+        with store.looking() as ask:
+            assert ask(bound, narrow=True).oddities.unattributed == 0
+
     def test_rows_belong_to_tenants_by_path(self, world: StoreWorld, store: Store) -> None:
         """A note belongs to its ticket's firm; a note without a ticket is an orphan, not anybody's."""
         world.insert("tickets", [{"id": 1, "firm": "acme", "title": "x"}, {"id": 2, "firm": "borealis", "title": "x"}])

@@ -6,6 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from lifecycle.core.errors import Corrupt, LifecycleError, Refused
 from lifecycle.flow import certify, controls, execute, journal, planning
@@ -142,6 +144,7 @@ def test_I28_the_kill_switch_stops_before_the_next_batch(line: Line) -> None:
 
 def test_I21_a_table_nobody_declared_keeps_certificates_provisional(line: Line) -> None:
     """Coverage with a gap lets the run pass and its certificate not be final."""
+    made.without_nobodys(line.world)
     with line.world.open() as deployment:
         execute.apply(deployment, line.leave)
         final = certify.issue(deployment, line.leave)
@@ -200,3 +203,19 @@ def test_I18_a_job_that_never_began_is_known_as_such(line: Line) -> None:
     with line.world.open() as deployment:
         job = journal.read_job(deployment, execute.job_of(line.rule))
     assert (job.started, job.outcome, job.done, job.progress("s001").batches) == (None, None, 0, 0)
+
+
+def test_a_plan_rests_on_one_reading_of_the_catalogue(line: Line) -> None:
+    """What it binds is what was judged and counted, and a large catalogue is read once."""
+    asked: list[str] = []
+
+    def note(*told: object) -> None:
+        asked.append(str(told[2]))
+
+    with line.world.open() as deployment:
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            assert planning.plan_rule(deployment, "clientport", "server-logs", author=made.AUTHOR) is not None
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    assert sum("pragma_table_xinfo" in statement for statement in asked) == 1

@@ -34,8 +34,23 @@ def reasons(deployment: Deployment, certificate: Certificate, **changed: Any) ->
     return [one.what for one in left_open(deployment, certificate, {**statement(certificate), **changed})]
 
 
+def test_I21_rows_of_nobody_keep_a_leavers_certificate_provisional(line: Line) -> None:
+    """They may be the leaver's; once somebody has found out whose they were, the certificate is final."""
+    with line.world.open() as deployment:
+        execute.apply(deployment, line.leave)
+        certificate = certify.issue(deployment, line.leave)
+        assert certificate.completeness == "provisional"
+        assert reasons(deployment, certificate) == ["2 rows of no registered tenant: they may be this one's"]
+    made.without_nobodys(line.world)
+    with line.world.open() as deployment:
+        execute.verify(deployment, line.leave)
+        final = certify.issue(deployment, line.leave)
+        assert (final.completeness, final.supersedes) == ("final-with-residue", certificate.id)
+
+
 def test_a_gap_in_the_inventory_is_named_and_a_final_certificate_leaves_nothing_open(line: Line) -> None:
     """Coverage is no figure of the statement: the verification that it rests on has it."""
+    made.without_nobodys(line.world)
     with line.world.open() as deployment:
         execute.apply(deployment, line.leave)
         assert reasons(deployment, certify.issue(deployment, line.leave)) == []

@@ -38,6 +38,9 @@ def test_I06_rows_without_a_tenant_are_no_tenants_to_delete(world_of, nulls, cou
     odd = store.oddities("logs", bound)
     assert (store.count(bound).items, odd.null_tenant, odd.unattributed) == (1, counted, 1)
     assert store.residue(bound).oddities == odd
+    leaver = store.oddities("logs", of_tenant("acme"))
+    assert (leaver.null_tenant, leaver.unattributed) == (counted, 1)
+    assert store.residue(of_tenant("acme")).oddities == leaver
     assert sum(receipt.deleted for receipt in walk(store, bound, 9)) == 1
     assert sum(receipt.deleted for receipt in walk(store, of_tenant("acme"), 9, prefix="c")) == 0
     assert ids(world) == {2, 3, 4}

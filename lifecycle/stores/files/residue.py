@@ -74,7 +74,7 @@ class Eyes:
         for entry in entries(self.root, self.dataset.table):
             owner = self._owner(entry.path)
             if not self._asked(owner):
-                if isinstance(self.bound.selection.scope, GroupScope) and not narrow:
+                if not isinstance(self.bound.selection.scope, WholeScope) and not narrow:
                     unattributed += owner is not None and owner not in self.tenants
                     nobody += owner is None and self.dataset.tenant.nulls == "refuse"
                 continue

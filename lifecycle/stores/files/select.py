@@ -219,12 +219,12 @@ def counted(root: Root, judge: Judge) -> Counted:
 
 def oddities(root: Root, judge: Judge) -> Oddities:
     """Count what no rule may touch: in scope without a believable time, of unknown tenants, of none."""
-    groups = isinstance(judge.bound.selection.scope, GroupScope)
+    tenanted = not isinstance(judge.bound.selection.scope, WholeScope)
     undatable = unattributed = nobody = 0
-    for entry in walk(root, judge.layout, beginning(judge)):
+    for entry in walk(root, judge.layout, ()):
         if judge.in_scope(entry.path):
             undatable += judge.undatable(entry)
-        elif groups:
+        elif tenanted:
             tenant = judge.layout.tenant_of(entry.path)
             unattributed += tenant is not None and tenant not in judge.tenants
             nobody += tenant is None and judge.layout.dataset.tenant.nulls == "refuse"

@@ -316,7 +316,7 @@ class MemoryStore:
         declared = self._dataset(dataset)
         due = bound.selection.due
         undatable = sum(any(self._day(declared, b, row) is None for b in due) for row, _ in self._scoped(bound))
-        if not isinstance(bound.selection.scope, GroupScope):
+        if isinstance(bound.selection.scope, WholeScope):
             return Oddities(undatable)
         mine = [row for row in self.tables[declared.table] if all(true_of(c, row) for c in declared.only)]
         tenants = [self._tenant(declared, row) for row in mine]

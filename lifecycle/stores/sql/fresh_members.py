@@ -56,19 +56,27 @@ class FamilyLook:
         rows: Any = text.run(self.connection, query(text))
         return {row[0] for row in rows}
 
+    def grouped(self, groups: Sequence[str]) -> set[str]:
+        """Return the tenants of these groups; a register that was brought along need not go through the database."""
+        if self.mirrors.register is not None:
+            return {tenant.id for tenant in self.mirrors.register.tenants if tenant.group in groups}
+        return self.ids(lambda text: self.mirrors.members(text, groups))
+
+    def known(self) -> set[str]:
+        """Return all tenants."""
+        if self.mirrors.register is not None:
+            return {tenant.id for tenant in self.mirrors.register.tenants}
+        return self.ids(self.mirrors.known)
+
     def in_scope(self) -> list[Relative]:
         """Return the tables that count, held ones too. Refused (guards `scope`, `empty-tenant`, `family-shape`)."""
         scope = self.bound.selection.scope
         if isinstance(scope, WholeScope):
             raise Refused("the scope does not fit the dataset's tenancy", guard="scope")
-        if isinstance(scope, GroupScope):
-            groups = scope.groups
-            wanted = self.ids(lambda text: self.mirrors.members(text, groups))
-        else:
-            wanted = {self.one()}
+        wanted = self.grouped(scope.groups) if isinstance(scope, GroupScope) else {self.one()}
         found = [relative for relative in self.relatives if relative.like and relative.tenant in wanted]
         if any(relative.rivals for relative in found):
-            known = self.ids(self.mirrors.known)
+            known = self.known()
             found = [relative for relative in found if not relative.rivals & known]
         return found
 
@@ -84,6 +92,9 @@ class FamilyLook:
     def held(self) -> set[str]:
         """Return the tenants that a hold keeps, whole or here."""
         names = [self.dataset.id, *(cascade.dataset for cascade in self.dataset.cascades)]
+        if self.mirrors.register is not None:
+            kept = (hold for hold in self.mirrors.register.holds if hold.dataset is None or hold.dataset in names)
+            return {hold.tenant for hold in kept}
         return self.ids(lambda text: self.mirrors.held(text, names))
 
     def tally(self) -> tuple[int, int, date | None]:
@@ -111,10 +122,8 @@ class FamilyLook:
         return MemberLook(self.connection, self.mirrors, self.world, self.bound, shape)
 
     def nobodys(self) -> int:
-        """Count the rows of tables of unknown tenants, of unclear names and of other shapes, for group scopes."""
-        if not isinstance(self.bound.selection.scope, GroupScope):
-            return 0
-        known = self.ids(self.mirrors.known)
+        """Count the rows of tables of unknown tenants, of unclear names and of other shapes: they may be anyone's."""
+        known = self.known()
         lost = [r for r in self.relatives if not r.like or r.tenant not in known or r.rivals & known]
         return self.rows(lost)
 

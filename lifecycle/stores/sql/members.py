@@ -184,7 +184,7 @@ def _add(total: dict[str, int], more: dict[str, int]) -> None:
 
 
 def oddities(asked: Asked) -> Oddities:
-    """Count undatable rows in scope; for groups also the rows of tables that are nobody's, or of another shape."""
+    """Count undatable rows in scope, and rows of tables of another shape or of nobody's: they may be anyone's."""
     due = asked.bound.selection.due
 
     def odd(selected: Selected) -> sa.Select[Any]:
@@ -194,9 +194,10 @@ def oddities(asked: Asked) -> Oddities:
         return sa.select(sa.func.count().label("items")).select_from(compiler.source).where(*truths)
 
     undatable = sum(count for _, count in asked.union(asked.scope(), odd)) if due else 0
+    nobodys = _rows(asked, _nobodys(asked))
     if isinstance(asked.bound.selection.scope, GroupScope):
-        return Oddities(undatable, unattributed=_rows(asked, _nobodys(asked)))
-    return Oddities(undatable, contested=_contested(asked))
+        return Oddities(undatable, nobodys)
+    return Oddities(undatable, nobodys, contested=_contested(asked))
 
 
 def _nobodys(asked: Asked) -> list[Member]:

@@ -85,7 +85,7 @@ def read(connection: Connection, ours: str, names: Sequence[str]) -> Catalogue:
 
     def grouped(query: str) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = defaultdict(list)
-        for row in connection.exec_driver_sql(query, binds):
+        for row in connection.exec_driver_sql(query, binds).all():
             found[row[0]].append(row)
         return found
 
@@ -93,7 +93,7 @@ def read(connection: Connection, ours: str, names: Sequence[str]) -> Catalogue:
     unique = grouped(_UNIQUE)
     triggers, policies = grouped(_TRIGGERS), grouped(_POLICIES)
     tables = []
-    for oid, schema, name, kind, estimate, security, inherits in connection.exec_driver_sql(_TABLES, binds):
+    for oid, schema, name, kind, estimate, security, inherits in connection.exec_driver_sql(_TABLES, binds).all():
         leads = tuple(tuple(row[1]) for row in indexes[oid] if row[1])
         primary = next((tuple(row[2]) for row in constraints[oid] if row[1] == "p"), ())
         tables.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from lifecycle.stores.sql.isotext import local_day
 from lifecycle.stores.sql.store import SqlStore
 
 SAMPLE = 500
+_PAGE = 1_000
 _LAST = date(2999, 12, 31)
 _FIRST_SECOND, _LAST_SECOND = 631_152_000, 4_102_444_800  # 1990 to 2100: what a count of seconds plausibly means
 
@@ -87,6 +88,13 @@ class SqlSurvey:
         joined, first = self._joined(source, source, self._table(table), one, "a")
         joined, second = self._joined(joined, source, self._table(table), other, "b")
         return self._number(sa.select(sa.func.count()).select_from(joined).where(first != second))
+
+    def named(self, table: Place, column: str, among: Collection[str]) -> set[str]:
+        """Return which names are values of the column; the rows stream by, and are compared as texts."""
+        wanted = frozenset(among)
+        query = sa.select(sa.cast(clause_of(self._table(table)).c[column], sa.String))
+        rows = self._connection.execute(query, execution_options={"yield_per": _PAGE})
+        return {value for (value,) in rows if value in wanted}
 
     def times(self, table: Place, columns: Sequence[str], today: date) -> list[TimeGuess]:
         """Return the columns that hold times; samples are judged here and forgotten."""

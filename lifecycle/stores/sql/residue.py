@@ -276,8 +276,8 @@ class Look:
         return self.fresh.read_day(value, self.shape.dataset.times[before.time], before.zone)
 
     def odd_tenants(self) -> tuple[int, int]:
-        """Count rows of unknown tenants and of none, for group scopes."""
-        if not isinstance(self.bound.selection.scope, GroupScope):
+        """Count rows of unknown tenants and of none: whoever leaves, they may be theirs."""
+        if isinstance(self.bound.selection.scope, WholeScope):
             return 0, 0
         text = self.text()
         tenant, known = self.tenant(text), self.mirrors.known(text)

@@ -12,7 +12,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
-from lifecycle.core.selection import Bound, GroupScope
+from lifecycle.core.selection import Bound, GroupScope, WholeScope
 from lifecycle.ports.store import NOTHING_GOES, Counted, Found, Going, Json, Oddities, Starts
 from lifecycle.stores.sql.catalogue import World
 from lifecycle.stores.sql.compile import Compiler
@@ -144,7 +144,7 @@ def counted(connection: Connection, dialect: Dialect, world: World, bound: Bound
 
 
 def oddities(connection: Connection, dialect: Dialect, world: World, bound: Bound) -> Oddities:
-    """Count what no rule may touch. Tenants that nobody knows are counted for group scopes."""
+    """Count what no rule may touch. Rows of nobody's may be any tenant's: they count for each."""
     selected = Selected(dialect, world, bound)
     compiler, own = selected.compiler, [selected.compiler.condition(c) for c in selected.dataset.only]
 
@@ -156,7 +156,7 @@ def oddities(connection: Connection, dialect: Dialect, world: World, bound: Boun
     due = bound.selection.due
     undatable = rows(*selected.scope(), sa.or_(*(sa.not_(compiler.datable(b)) for b in due))) if due else 0
     unattributed = null_tenant = 0
-    if isinstance(bound.selection.scope, GroupScope):
+    if not isinstance(bound.selection.scope, WholeScope):
         unattributed = rows(*own, compiler.attached(), sa.not_(compiler.known()))
         if selected.dataset.tenant.nulls == "refuse":
             null_tenant = rows(*own, sa.not_(compiler.attached()))
