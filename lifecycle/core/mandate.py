@@ -1,8 +1,8 @@
 """Mandates (Dauerfreigabe): one rule's later plans run without a new signature while nothing about them widened.
 
-What ends a mandate: another rule text, dataset, predicate, action, store, used schema, cascade; other columns, tables or
-names where the inventory says whose rows are meant and since when; a count above its limit. What does not: another day,
-another number of tenants or groups.
+What ends a mandate: another rule text, dataset, predicate, action, store, used schema or cascade; other columns, tables
+or names where the inventory says whose rows are meant and since when; a count above its limit. What does not: another
+day, another number of tenants or groups.
 """
 
 from __future__ import annotations
