@@ -107,7 +107,7 @@ def test_I23_a_vacuum_of_any_member_is_told_by_its_dataset(postgres_url):
     world.run(f"DELETE FROM {name} WHERE id > 0")
     store = world.store()
     with beside(world.url, "SET vacuum_cost_limit = 1", "SET vacuum_cost_delay = 100", f"VACUUM {name}"):
-        until(lambda: store.pressure(NAMES).vacuuming == ("logs",), "the vacuum is seen")
+        assert until(lambda: store.pressure(NAMES).vacuuming == ("logs",), "the vacuum is seen")
     world.close()
 
 
