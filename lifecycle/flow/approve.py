@@ -19,7 +19,7 @@ from lifecycle.evidence.keys import SigningKey, VerifyKey
 from lifecycle.flow import pending, registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint, decoded, read_job, write
-from lifecycle.flow.plans import read_plan
+from lifecycle.flow.plans import read_plan, refuse_other_documents
 from lifecycle.flow.verify import job_of
 from lifecycle.ports.state import Transaction
 
@@ -55,7 +55,8 @@ def approve(
 
     Raises:
         InvalidDocument: no such plan or operator.
-        Refused: the key is not the operator's, the author approves, the key signed already, or the plan has expired.
+        Refused: the key is not the operator's, the author approves, the key signed already, the plan has expired or
+            was made over other documents.
     """
     plan = read_plan(deployment, plan_hash)
     now = deployment.clock.now()
@@ -70,6 +71,8 @@ def approve(
     _check_signer(deployment, plan, plan_hash, known.public_key, operator, key)
     if now > plan.start_by:
         raise Refused("the plan has expired", guard="plan-expired", advice="Plan again and approve the new plan.")
+    # A signature that can never count would be asked for in vain.
+    refuse_other_documents(deployment, plan)
     if grant_mandate and plan.kind != "rule":
         raise Refused("only a rule's plans run by mandate", guard="mandate-kind", advice="Approve without --mandate.")
     if grant_mandate and any(step.parked for step in plan.steps):

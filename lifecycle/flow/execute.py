@@ -39,7 +39,7 @@ from lifecycle.flow.journal import accept_documents, checkpoint, read_job, write
 from lifecycle.flow.mirror import mirror, mirror_holds
 from lifecycle.flow.pace import Pace
 from lifecycle.flow.planning import OF_ONE_TABLE, refuse_not_due, refuse_unspared
-from lifecycle.flow.plans import read_plan
+from lifecycle.flow.plans import read_plan, refuse_other_documents
 from lifecycle.flow.preflight import refuse_fatal
 from lifecycle.flow.recover import recover
 from lifecycle.flow.unattended import refuse_unusual
@@ -278,12 +278,7 @@ def _authorise(run: _Run, now: datetime) -> str | None:
 def _check_policy(run: _Run) -> None:
     """Refuse what was planned over other documents, before anything of them is looked up."""
     plan = run.plan
-    if plan.deployment != run.deployment.id:
-        raise Refused("the plan is of another deployment", guard="other-deployment")
-    if plan.policy_hash != run.deployment.policy.digest:
-        raise Refused(
-            "the documents changed since the plan was made", guard="policy-changed", advice="Plan and approve again."
-        )
+    refuse_other_documents(run.deployment, plan)
     if missing := [name for name in plan.store_names() if name not in run.deployment.stores]:
         raise Refused(
             f"the plan needs store {missing[0]}, which this process has not opened",

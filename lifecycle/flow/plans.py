@@ -6,7 +6,7 @@ import re
 
 from pydantic import ValidationError
 
-from lifecycle.core.errors import Corrupt, InvalidDocument
+from lifecycle.core.errors import Corrupt, InvalidDocument, Refused
 from lifecycle.core.events import PlanCreated
 from lifecycle.core.plan import Plan
 from lifecycle.evidence.digest import digest
@@ -55,6 +55,16 @@ def freeze(deployment: Deployment, plan: Plan) -> str:
 def read_plan(deployment: Deployment, plan_hash: str) -> Plan:
     """Return the stored plan of this exact hash. Raises InvalidDocument when unknown, Corrupt when altered."""
     return parse_plan(plan_bytes(deployment, plan_hash), plan_hash)
+
+
+def refuse_other_documents(deployment: Deployment, plan: Plan) -> None:
+    """Raise Refused when the plan is of another deployment, or was made over other documents: it can never run (I2)."""
+    if plan.deployment != deployment.id:
+        raise Refused("the plan is of another deployment", guard="other-deployment")
+    if plan.policy_hash != deployment.policy.digest:
+        raise Refused(
+            "the documents changed since the plan was made", guard="policy-changed", advice="Plan and approve again."
+        )
 
 
 def plan_bytes(deployment: Deployment, plan_hash: str) -> bytes:

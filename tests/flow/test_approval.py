@@ -10,7 +10,7 @@ import pytest
 
 from lifecycle.core.errors import Corrupt, InvalidDocument, Refused
 from lifecycle.evidence.keys import SigningKey
-from lifecycle.flow import approve, controls, execute, offboard, planning
+from lifecycle.flow import approve, controls, execute, offboard, planning, plans
 from lifecycle.flow.plans import plan_bytes
 from lifecycle.ports.clock import SimulatedClock
 from lifecycle.wiring import creation
@@ -48,6 +48,19 @@ def test_I02_the_author_does_not_approve(world: World) -> None:
             approve.approve(deployment, plan, "op-one", world.key("op-one"))
         assert refused.value.guard == "author-approves"
         assert approve.approve(deployment, plan, "op-two", world.key("op-two")).operators == ("op-two",)
+
+
+def test_I02_nobody_signs_a_plan_that_can_never_run(world: World) -> None:
+    """Once a document has changed the plan is dead: whoever would sign it hears that before, not at apply."""
+    with world.open() as deployment:
+        plan = leave_plan(deployment)
+    inventory = world.folder / "inventory.yaml"
+    inventory.write_text(inventory.read_text() + "# read again\n")
+    with world.open() as deployment:
+        with pytest.raises(Refused) as refused:
+            approve.approve(deployment, plan, "op-one", world.key("op-one"))
+        assert refused.value.guard == "policy-changed"
+        assert approve.approvers(deployment, plans.read_plan(deployment, plan), plan) == ()
 
 
 def test_I02_one_key_signs_once(world: World) -> None:
