@@ -80,8 +80,8 @@ class Proxy:
 
 
 def deletions(method: str, path: str) -> bool:
-    """Fit requests that delete many keys."""
-    return method == "POST" and "delete" in urlsplit(path).query
+    """Fit requests that delete many keys of an application."""
+    return method == "POST" and "delete" in urlsplit(path).query and not path.startswith("/own-")
 
 
 @contextlib.contextmanager
@@ -108,6 +108,8 @@ def proxy(host: str, port: int) -> Iterator[Proxy]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer
+    disable_nagle_algorithm = True
     proxy: Proxy
 
     def log_message(self, *_: object) -> None:

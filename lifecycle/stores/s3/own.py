@@ -18,7 +18,7 @@ from typing import Any, Final
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.ports.store import Fence, HoldRow, Receipt
 from lifecycle.stores.s3 import listing
-from lifecycle.stores.s3.wire import Wire
+from lifecycle.stores.s3.wire import Wire, child, local, read
 
 _FENCE, _TENANTS, _RECEIPTS, _COVERED, _PROBE = "fence.json", "tenants.json", "receipts/", "covered/", "probe/"
 TRIES: Final = 20
@@ -111,8 +111,11 @@ class Own:
             self.write(name, b"1", new=True)
             put = not self.write(name, b"2", new=True) and not self.write(name, b"3", replacing='"0"')
             body = f'<Delete><Object><Key>{name}</Key><ETag>"0"</ETag></Object></Delete>'.encode()
-            self._wire.request("POST", self._bucket, query={"delete": ""}, body=body, headers=digest_of(body))
-            return {"put": put, "delete": self.read(name) is not None}
+            answer = self._wire.request("POST", self._bucket, query={"delete": ""}, body=body, headers=digest_of(body))
+            codes = [child(told, "Code") for told in read(answer) if local(told) == "Error"]
+            if codes not in ([], ["PreconditionFailed"]):
+                raise Transient("the object store did not say whether it compares tags before it deletes")
+            return {"put": put, "delete": bool(codes) and self.read(name) is not None}
         finally:
             self.remove(name)
 
