@@ -1,7 +1,7 @@
 """Sets of objects: what `table`, `key`, `times` and `tenant` of a dataset mean where the store speaks S3.
 
-`table` is a bucket, `key` the object's key below the dataset's prefix, a tenant's objects lie under a prefix, and a start
-time is when a version was written, or a date in the key.
+`table` is a bucket, `key` the object's key, a tenant's objects lie under a prefix below the dataset's, and a start time
+is when a version was written, or a date in the key.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from lifecycle.core.errors import InvalidDocument
 DEFAULT_REGION = "us-east-1"
 _KNOWN = frozenset({"region", "owner", "style", "own"})
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
-_ADVICE = "Write s3+https://KEY:SECRET@HOST/?region=REGION&own=BUCKET, or s3://?region=REGION&owner=ACCOUNT&own=BUCKET for AWS."
+_ADVICE = "Write s3+https://KEY:SECRET@HOST/?region=REGION&own=BUCKET, or for AWS s3://?region=REGION&owner=ACCOUNT&own=BUCKET."
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from lifecycle.ports.store import Batch, Closing, Receipt
 from lifecycle.stores.s3 import deleting, lists, reading
 from lifecycle.stores.s3.deleting import Bucket, Outcome
 from lifecycle.stores.s3.layout import Layout
-from lifecycle.stores.s3.lists import Item, Listing
 from lifecycle.stores.s3.listing import Entry
+from lifecycle.stores.s3.lists import Item, Listing
 from lifecycle.stores.s3.own import Kept, Own
 from lifecycle.stores.s3.reading import Name, Seen, Where
 from lifecycle.stores.s3.select import Judge, refuse_without_holds
@@ -40,6 +40,7 @@ class Work:
     failpoint: Failpoint
     gone: set[Name] = field(default_factory=set)
     kept: dict[Name, str] = field(default_factory=dict)
+    asked: bool = False
 
     @property
     def where(self) -> Where:
@@ -87,7 +88,16 @@ def begin(own: Own, layout: Layout, batch: Batch) -> tuple[Listing, Judge]:
 
 
 def carry_out(work: Work) -> Receipt:
-    """Do the batch. Raises Transient while nothing has been asked for, Unknown where an answer is missing after that."""
+    """Do the batch. Raises Transient while nothing has been asked for, and Unknown where an answer is missing then."""
+    try:
+        return _carry_out(work)
+    except Transient as error:
+        if not work.asked:
+            raise
+        raise Unknown(f"a batch was begun, and then: {error.message}") from None
+
+
+def _carry_out(work: Work) -> Receipt:
     entries = [item.entry for item in work.listing.items]
     seen = reading.again(work.bucket.wire, work.where, entries, work.width)
     wanted = [item.entry for item in work.listing.items if _stands(work, seen, item)]
@@ -158,6 +168,7 @@ def _rounds(work: Work, entries: Sequence[Entry]) -> tuple[list[Entry], Lifecycl
             stopped = [*open_, *(entry for piece in pieces for entry in piece)]
             work.kept.update((entry.name, refusal.guard) for entry in stopped)
             return [], None
+        work.asked = True
         width = work.width.now
         now, pieces = pieces[:width], pieces[width:]
         outcomes = work.width.each(lambda piece: deleting.delete(work.bucket, piece), now)

@@ -56,9 +56,12 @@ def again(wire: Wire, where: Where, entries: Sequence[Entry], width: Width) -> S
 
 
 def _by_key(wire: Wire, where: Where, keys: Sequence[str], seen: Seen, width: Width) -> None:
-    for key, entries in zip(
-        keys, width.each(lambda key: list(select.of_key(wire, where.bucket, key)), keys), strict=True
-    ):
+    versioned = listing.versioned(wire, where.bucket)
+
+    def read(key: str) -> list[Entry]:
+        return list(select.of_key(wire, where.bucket, key, versioned=versioned))
+
+    for key, entries in zip(keys, width.each(read, keys), strict=True):
         seen.there.update((entry.name, entry) for entry in entries)
         seen.whole.add(key)
 

@@ -103,9 +103,10 @@ def objects_or_versions(
     return how(wire, bucket, prefix, after, page)
 
 
-def of_key(wire: Wire, bucket: str, key: str) -> Iterator[Entry]:
+def of_key(wire: Wire, bucket: str, key: str, *, versioned: bool) -> Iterator[Entry]:
     """Yield the versions and markers of one key; keys that go on behind it are left out."""
-    for entry in listing.versions(wire, bucket, key):
+    pages = listing.versions(wire, bucket, key) if versioned else listing.objects(wire, bucket, key, page=2)
+    for entry in pages:
         if entry.key != key:
             return
         yield entry
@@ -177,7 +178,9 @@ def _cursor(after: Json) -> tuple[str, str | None, Place]:
 
 def _ordered(wire: Wire, judge: Judge, key: str | None, place: Place) -> Iterator[Entry]:
     bucket = judge.layout.bucket
-    first: Iterator[Entry] = iter(()) if key is None else of_key(wire, bucket, key)
+    first: Iterator[Entry] = iter(())
+    if key is not None:
+        first = of_key(wire, bucket, key, versioned=listing.versioned(wire, bucket))
     rest = objects_or_versions(wire, bucket, judge.prefix, after=key)
     for name, group in groupby(chain(first, rest), key=lambda entry: entry.key):
         if judge.in_scope(name):
