@@ -1,7 +1,7 @@
 """A real S3 server for tests, faults, bench and acceptance: SeaweedFS, which comes as a program inside a wheel.
 
-`LIFECYCLE_TEST_S3_URL` wins (`http://KEY:SECRET@HOST:PORT`; its key must be allowed to make buckets). Otherwise a server
-of our own is started in a private temporary directory and is gone afterwards; see `tests.servers` for what they share.
+`LIFECYCLE_TEST_S3_URL` wins (`http://KEY:SECRET@HOST:PORT`; its key must be allowed to make buckets). Otherwise a
+server of our own is started in a private temporary directory and is gone afterwards, as in `tests.servers`.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Tenancy(Value):
     """How rows belong to tenants: a column, or a path over foreign keys that ends in a column, or none at all.
 
     `none` is bound by all agreements in force. By schema, table or database the tenant stands in a name: the dataset is
-    a family. The kind prefix validates here and is refused at wiring until a store serves it.
+    a family. Prefixes are served by stores of files and objects.
     """
 
     by: Literal["column", "path", "none", "schema", "table", "database", "prefix"] = Field(

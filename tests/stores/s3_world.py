@@ -59,11 +59,11 @@ class Server:
 
     def everything(self, name: str) -> list[tuple[str, str]]:
         """Return key and id of every version and marker."""
-        found = []
-        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=name):
-            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                found.append((one["Key"], one["VersionId"]))
-        return found
+        return [
+            (one["Key"], one["VersionId"])
+            for page in self.client.get_paginator("list_object_versions").paginate(Bucket=name)
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        ]
 
     def put(self, bucket: str, key: str, made: datetime | None = None, body: bytes = b"x", **more: Any) -> str:
         """Write an object as the application does, shown as of a moment; return its version."""

@@ -197,11 +197,11 @@ def test_a_marker_stays_while_it_hides_a_version(versioned: Bucket) -> None:
 
 
 @pytest.fixture
-def locked(server: Server) -> Iterator[Bucket]:
-    """A bucket with object lock; its locks are lifted afterwards, which only a test may."""
+def locked(server: Server) -> Bucket:
+    """A bucket with object lock; what is locked in it stays as long as the server."""
     server.proxy.reset()
     name = f"locked-{next(NUMBERS)}"
-    yield Bucket(server, name, versioned=True, locks=True)
+    return Bucket(server, name, versioned=True, locks=True)
 
 
 def test_a_locked_version_in_the_middle_stays_with_its_day_and_the_rest_goes(locked: Bucket) -> None:

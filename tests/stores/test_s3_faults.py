@@ -1,12 +1,13 @@
-"""S3 answers badly, or not at all: nothing is lost, nothing is taken too much, and nothing is called done that is not."""
+"""S3 answers badly, or not at all: nothing is lost, nothing goes too much, nothing is called done that is not."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lifecycle.core.errors import LifecycleError, Transient, Unknown
+from lifecycle.core.errors import Transient, Unknown
 from lifecycle.stores.s3 import clients, open_keys, width
 from lifecycle.testing import store_world as w
 from lifecycle.testing.store_contract import CUTOFF, NEW, log
@@ -85,10 +86,8 @@ def test_I16_bad_answers_without_end_are_never_called_done(world: S3World, kind:
     planned = batch(store, of_tenant("acme", "logs", CUTOFF), "b1")
     world.server.proxy.faults.append(Fault(kind, deletions, times=10**6))
     receipt: Receipt | None = None
-    try:
+    with contextlib.suppress(Transient, Unknown):
         receipt = store.apply(planned)
-    except LifecycleError as error:
-        assert isinstance(error, Transient | Unknown)
     world.server.proxy.faults.clear()
     if receipt is None:
         receipt = store.void("b1", closing(planned))

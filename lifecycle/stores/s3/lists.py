@@ -30,7 +30,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The items of a batch, with dataset, bucket, prefix and the key they begin behind: readable without a declaration."""
+    """The items of a batch, and where they lie, behind which key: it can be read when nothing is declared any more."""
 
     dataset: str
     bucket: str

@@ -164,9 +164,8 @@ def due(wire: Wire, judge: Judge, after: Json, most: int) -> list[tuple[Entry, J
     beyond = (e for e in listing.uploads(wire, bucket, judge.prefix) if stage == "v" or (e.key, e.id) > (key, place[2]))
     mine = (entry for entry in beyond if judge.selected(entry) and not entry.garbled)
     rest = heapq.nsmallest(most - len(found), mine, key=lambda entry: (entry.key, entry.id))
-    for entry in rest:
-        found.append((entry, ["u", entry.key, 0, 0, entry.id]))
-    return found
+    cursors: list[Json] = [["u", entry.key, 0, 0, entry.id] for entry in rest]
+    return found + list(zip(rest, cursors, strict=True))
 
 
 def _cursor(after: Json) -> tuple[str, str | None, Place]:
