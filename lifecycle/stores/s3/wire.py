@@ -112,7 +112,7 @@ class Wire:
         if self.address.owner is not None and bucket is not None:
             sent.setdefault("x-amz-expected-bucket-owner", self.address.owner)
         if self._credentials is None:
-            raise Refused("no credentials for the object store", guard="credentials", advice="Put them in its address.")
+            raise Refused("no credentials for the object store", guard="privilege", advice="Put them in its address.")
         request = AWSRequest(method, self._url(bucket, key, query or {}), data=body, headers=sent)
         S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self.address.region).add_auth(request)
         try:
