@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LAST_MODIFIED, KEY = "last_modified", "key"
 _ENCODINGS = {LAST_MODIFIED: "utc", KEY: "date"}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
-_NOT_HERE = ("schema_", "only", "columns", "persons", "references", "triggers", "cascades", "detach")
+_NOT_HERE = ("schema_", "only", "columns", "persons", "references", "triggers", "cascades", "detach", "anonymise")
 
 
 class ObjectSet(Value):

@@ -18,15 +18,13 @@ from lifecycle.stores.files import FilesStore
 from lifecycle.stores.s3 import ObjectStore
 from lifecycle.stores.sql import SqlStore
 
-<<<<<<< HEAD
-BUILT = ("sql", "files")
-LATER = ("s3", "rest")
-TENANCIES = {"sql": ("column", "path", "none", "schema", "table", "database"), "files": ("prefix", "none")}
-=======
 BUILT = ("sql", "files", "s3")
 LATER = ("rest",)
-TENANCIES = {"sql": ("column", "path", "none"), "files": ("prefix", "none"), "s3": ("prefix", "none")}
->>>>>>> 86dadb6 (S3: selection over versions, markers and uploads; batches, fresh eyes, our own bucket)
+TENANCIES = {
+    "sql": ("column", "path", "none", "schema", "table", "database"),
+    "files": ("prefix", "none"),
+    "s3": ("prefix", "none"),
+}
 ENTRY_POINT = "lifecycle.stores"
 
 

@@ -47,7 +47,7 @@ class Eyes:
             raise Refused("a tenant's scope needs a tenant", guard="empty-tenant")
         if not selection.respect_holds:
             raise Refused("only a count may look past holds", guard="holds")
-        if selection.only or selection.unreferenced_by:
+        if selection.only or selection.unreferenced_by or selection.undone:
             raise Refused("objects have no columns, and nothing references them here", guard="conditions")
         if missing := [before.time for before in selection.due if before.time not in self.dataset.times]:
             raise Refused(f"the dataset {self.dataset.id!r} has no time {missing[0]!r}", guard="time")

@@ -15,7 +15,7 @@ from typing import Final
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.selection import Bound, GroupScope, TenantScope, WholeScope
-from lifecycle.ports.store import Counted, Found, HoldRow, Json, Oddities
+from lifecycle.ports.store import Counted, HoldRow, Json, Oddities
 from lifecycle.stores.s3 import listing
 from lifecycle.stores.s3.layout import Layout
 from lifecycle.stores.s3.listing import Entry
@@ -46,7 +46,7 @@ class Judge:
             if not self.bound.tenant:
                 raise Refused("a tenant's scope needs a tenant", guard="empty-tenant")
             self.layout.prefix(self.bound.tenant)
-        if selection.only or selection.unreferenced_by:
+        if selection.only or selection.unreferenced_by or selection.undone:
             raise Refused("objects have no columns, and nothing references them here", guard="conditions")
         for before in selection.due:
             if before.time not in self.layout.dataset.times:
@@ -156,7 +156,7 @@ def due(wire: Wire, judge: Judge, after: Json, most: int) -> list[tuple[Entry, J
     stage, key, place = _cursor(after)
     if stage == "v":
         for entry in _ordered(wire, judge, key, place):
-            found.append((entry, ["v", entry.key, *_place(entry)]))
+            found.append((entry, ["v", entry.key, *place_of(entry)]))
             if len(found) >= most:
                 return found
         key, place = "", (0, 0, "")
@@ -184,7 +184,7 @@ def _ordered(wire: Wire, judge: Judge, key: str | None, place: Place) -> Iterato
     for name, group in groupby(chain(first, rest), key=lambda entry: entry.key):
         if judge.in_scope(name):
             taken = in_order(judge, group)
-            yield from (entry for entry in taken if name != key or _place(entry) > place)
+            yield from (entry for entry in taken if name != key or place_of(entry) > place)
 
 
 def in_order(judge: Judge, group: Iterator[Entry]) -> list[Entry]:
@@ -205,19 +205,10 @@ def in_order(judge: Judge, group: Iterator[Entry]) -> list[Entry]:
             stays = stays or entry.kind == "version"
     if stays:
         chosen = [entry for entry in chosen if entry.kind == "version" and not (more and entry.latest)]
-    return sorted(chosen, key=_place)
+    return sorted(chosen, key=place_of)
 
 
-def _place(entry: Entry) -> Place:
+def place_of(entry: Entry) -> Place:
+    """Return where an entry stands in its key."""
     phase = 2 if entry.kind == "marker" else int(entry.latest)
     return phase, -round(entry.modified.timestamp() * 1_000_000), entry.id
-
-
-def find(wire: Wire, judge: Judge, after: Json, limit: int) -> list[Found]:
-    """Return entries in the walk's order: key, kind and id, with the walk's cursor."""
-    found = []
-    for entry, cursor in due(wire, judge, after, limit):
-        days = judge.days(entry)
-        assert isinstance(cursor, list)  # noqa: S101 - made above
-        found.append(Found(tuple(cursor), days[0] if days else None))
-    return found

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import Dataset
-from lifecycle.core.selection import Bound
+from lifecycle.core.selection import Bound, Selection
+from lifecycle.core.throttle import Brake, Pressure
+from lifecycle.core.transform import Transform
 from lifecycle.evidence.canonical import encode
 from lifecycle.evidence.digest import digest
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
@@ -23,21 +26,24 @@ from lifecycle.ports.store import (
     Closing,
     Counted,
     Cut,
+    Examined,
     Fence,
     Finding,
     Found,
     Going,
     HoldRow,
     Json,
+    Likeness,
     Oddities,
     Probe,
     Receipt,
     Register,
     Residue,
     Rows,
+    Starts,
     TenantRow,
 )
-from lifecycle.stores.s3 import address, apply, clients, export, inspect, lists, residue, select
+from lifecycle.stores.s3 import address, apply, clients, export, inspect, lists, names, residue, select
 from lifecycle.stores.s3.deleting import Bucket
 from lifecycle.stores.s3.layout import Layout
 from lifecycle.stores.s3.lists import Item, Listing
@@ -108,9 +114,43 @@ class ObjectStore:
         shapes = [self._dataset(name).model_dump(mode="json", by_alias=True) for name in sorted(datasets)]
         return digest(encode([{k: v for k, v in shape.items() if k != "note"} for shape in shapes]))
 
-    def inspect(self, datasets: Sequence[str]) -> list[Finding]:
-        """Return findings, asked for now; the server's conditions are tried in our own bucket."""
-        return list(inspect.findings(self.id, self._wire, self._own, [self._dataset(name) for name in datasets]))
+    def inspect(self, datasets: Sequence[str], anonymised: Sequence[str] = ()) -> list[Finding]:
+        """Return findings, asked for now; the server's conditions are tried in our own bucket. None is anonymised."""
+        found = inspect.findings(self.id, self._wire, self._own, [self._dataset(name) for name in datasets])
+        fix = "Let the rule delete these objects."
+        return list(found) + [
+            Finding("anonymise-objects", self.id, name, "objects cannot be anonymised", fix, fatal=True)
+            for name in anonymised
+        ]
+
+    def examine(self, datasets: Sequence[str]) -> Examined:
+        """Return which conditions the server honours; `inspect` has looked at the buckets already."""
+        for name in datasets:
+            self._dataset(name)
+        honoured = self._own.honours()
+        said = {name: "honoured" if good else "ignored" for name, good in honoured.items()}
+        return Examined((), {"conditional-writes": said["put"], "conditional-deletions": said["delete"]})
+
+    def likeness(self, tables: Sequence[tuple[str | None, str]]) -> list[Likeness]:
+        """Return nothing: objects have no columns, and their contents are not read."""
+        del tables
+        return []
+
+    def starts(self, bound: Bound, key: Sequence[str], zone: str, today: date) -> Starts | None:
+        """Look one version, marker or upload up by its name, as `find` shows it."""
+        if len(key) != 1:
+            raise Refused("the key of an object is one name", guard="bounds")
+        free = Bound(Selection(dataset=bound.selection.dataset, scope=bound.selection.scope), bound.tenant)
+        return names.starts(self._wire, self._judge(free), key[0], zone, today)
+
+    def pressure(self, datasets: Sequence[str]) -> Pressure:
+        """Return nothing: an object store says SlowDown when it is asked, not before."""
+        del datasets
+        return Pressure(None, None, None)
+
+    def held_back(self) -> Brake | None:
+        """Return nothing: whoever throttles wraps this store."""
+        return None
 
     def levels(self, datasets: Sequence[str]) -> list[tuple[str, ...]]:
         """Return one level: objects reference nothing."""
@@ -188,7 +228,7 @@ class ObjectStore:
 
     def find(self, bound: Bound, after: Json, limit: int) -> list[Found]:
         """Return keys with kind and version, in the order of the walk."""
-        return select.find(self._wire, self._judge(bound), after, limit)
+        return names.find(self._wire, self._judge(bound), after, limit)
 
     def cut(self, bound: Bound, after: Json, size: int) -> Cut | None:
         """Return the next versions, markers and uploads, each with its identity."""
@@ -220,8 +260,10 @@ class ObjectStore:
         eyes = residue.Eyes(self._fresh, self._address.owner, dataset, bound, tenants, known.holds)
         return eyes.look(narrow=narrow)
 
-    def population(self, dataset: str) -> int:
+    def population(self, dataset: str, undone: Sequence[Transform] = ()) -> int:
         """Count every version, marker and upload below the dataset's prefix."""
+        if undone:
+            raise Refused("objects are deleted or kept, nothing else", guard="anonymise")
         return residue.population(self._fresh, self._dataset(dataset), self._address.owner)
 
     def export(self, dataset: str, bound: Bound) -> AbstractContextManager[Rows]:
