@@ -85,6 +85,20 @@ def create(s3: Any, prefix: str, now: datetime, *, records: int = 16) -> None:
             s3.put_object(Bucket=access, Key=f"{tenant}/{day}-{number}", Body=b"192.0.2.1")
 
 
+def remove(s3: Any, prefix: str) -> None:
+    """Remove the buckets with what is left in them, locked versions too: only a test may."""
+    for bucket in (*TABLES.values(), "own"):
+        name = f"{prefix}-{bucket}"
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                s3.delete_object(
+                    Bucket=name, Key=one["Key"], VersionId=one["VersionId"], BypassGovernanceRetention=True
+                )
+        for one in s3.list_multipart_uploads(Bucket=name).get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=name, Key=one["Key"], UploadId=one["UploadId"])
+        s3.delete_bucket(Bucket=name)
+
+
 def read(s3: Any, prefix: str) -> set[Key]:
     """Read every version, marker and upload of the datasets."""
     found: set[Key] = set()

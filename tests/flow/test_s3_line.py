@@ -62,16 +62,7 @@ class Company:
 
     def close(self) -> None:
         """Remove the buckets: another test's coverage would find them."""
-        for bucket in (*buckets.TABLES.values(), "own"):
-            name = f"{self.prefix}-{bucket}"
-            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=name):
-                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                    self.s3.delete_object(
-                        Bucket=name, Key=one["Key"], VersionId=one["VersionId"], BypassGovernanceRetention=True
-                    )
-            for one in self.s3.list_multipart_uploads(Bucket=name).get("Uploads", ()):
-                self.s3.abort_multipart_upload(Bucket=name, Key=one["Key"], UploadId=one["UploadId"])
-            self.s3.delete_bucket(Bucket=name)
+        buckets.remove(self.s3, self.prefix)
 
 
 @pytest.fixture
