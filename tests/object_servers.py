@@ -72,7 +72,10 @@ class OwnS3:
                 [
                     *servers._dies_with_us(), self.program, "server", f"-dir={self.home}/data", "-ip=127.0.0.1",
                     "-ip.bind=127.0.0.1", "-volume.max=100", "-master.volumeSizeLimitMB=64", "-filer", "-s3",
-                    f"-s3.config={self.home}/identities.json",
+                    f"-s3.config={self.home}/identities.json", f"-s3.localSocket={self.home}/s3.sock",
+                    f"-filer.localSocket={self.home}/filer.sock",
+                    # Further servers, on ports of their own choice: two of us could not run beside each other.
+                    "-s3.port.iceberg=0", "-s3.port.lance=0",
                     *(f"-{name}={port}" for name, port in self.ports.items()),
                 ],
                 cwd=self.home,
@@ -146,6 +149,9 @@ def own_s3_server() -> Iterator[OwnS3]:
         yield server
     finally:
         server.kill9()
+        for name, port in server.ports.items():
+            # Sockets beside its ports that it puts there whatever it is told.
+            Path(f"/tmp/seaweedfs-{name.split('.')[0]}-grpc-{port}.sock").unlink(missing_ok=True)
         servers._remove(home, mark)
 
 
