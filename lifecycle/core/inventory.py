@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from lifecycle.core.fileset import Documents, FileSet, Logs, faults_of, within
+from lifecycle.core.objectset import ObjectSet, overlaps
+from lifecycle.core.objectset import faults_of as object_faults
 from lifecycle.core.selection import AllOf, AnyOf, Condition, Not
 from lifecycle.core.storage import BackupCopy, Place, Secret, StoreEntry, StoreKind
 from lifecycle.core.transform import Keep, Transform, Treatment, treatment_faults
@@ -27,6 +29,7 @@ __all__ = [
     "Inventory",
     "Logs",
     "NotPersonal",
+    "ObjectSet",
     "PersonLink",
     "Place",
     "Reference",
@@ -63,7 +66,7 @@ class Tenancy(Value):
     """How rows belong to tenants: a column, or a path over foreign keys that ends in a column, or none at all.
 
     `none` is bound by all agreements in force. By schema, table or database the tenant stands in a name: the dataset is
-    a family. The kind prefix validates here and is refused at wiring until a store serves it.
+    a family. Prefixes are served by stores of files and objects.
     """
 
     by: Literal["column", "path", "none", "schema", "table", "database", "prefix"] = Field(
@@ -209,6 +212,9 @@ class Dataset(Value):
     triggers: tuple[Trigger, ...] = Field(default=(), description="Triggers on the table, with their effect.")
     cascades: tuple[Cascade, ...] = Field(default=(), description="ON DELETE paths to other datasets.")
     files: FileSet | None = Field(default=None, description="In a store of files: which files they are.")
+    objects: ObjectSet | None = Field(
+        default=None, description="In a store of kind s3: which objects of the bucket; left out, all of them."
+    )
     detach: tuple[Column, ...] = Field(default=(), description="Foreign-key columns set to NULL to break a cycle.")
     anonymise: tuple[Treatment, ...] = Field(
         default=(), description="What becomes of each column where a rule anonymises; needed for such rules only."
@@ -317,6 +323,7 @@ class Inventory(Value):
             *_twice("datasets", [dataset.id for dataset in self.datasets]),
             *_undeclared(self),
             *_of_files(self),
+            *_of_objects(self),
         ]
         if faults:
             refuse(*faults)
@@ -348,6 +355,27 @@ def _of_files(inventory: Inventory) -> list[Fault]:
         for index, dataset in enumerate(inventory.datasets)
         for other in files
         if dataset.store == other.store and dataset is not other and within(dataset.table, other.table)
+    ]
+
+
+def _of_objects(inventory: Inventory) -> list[Fault]:
+    """Return what is wrong with the declared sets of objects."""
+    kinds = {store.id: store.kind for store in inventory.stores}
+    found = [
+        Fault(("datasets", index, *fault.path), fault.what, fault.fix)
+        for index, dataset in enumerate(inventory.datasets)
+        if dataset.store in kinds
+        for fault in object_faults(dataset, in_objects=kinds[dataset.store] == "s3")
+    ]
+    fix = "declare prefixes that lie beside each other"
+    return found + [
+        Fault(("datasets", index, "table"), f"the objects lie within those of {other.id!r}", fix)
+        for index, dataset in enumerate(inventory.datasets)
+        for other in inventory.datasets
+        if other is not dataset
+        and kinds.get(dataset.store) == "s3"
+        and dataset.store == other.store
+        and overlaps(dataset, other)
     ]
 
 

@@ -63,7 +63,7 @@ class StoreEntry(Value):
     """One store of the deployment. `subprocessor` is an id of the agreement's list, or None for one's own."""
 
     id: Identifier = Field(description="Name of the store; it appears in plans, metrics and certificates.")
-    kind: StoreKind = Field(description="Technology. s3 and rest validate and are refused when a run needs them.")
+    kind: StoreKind = Field(description="Technology. rest validates and is refused when a run needs it.")
     address: Secret = Field(description="Where the address is read from; never the address itself.")
     subprocessor: Identifier | None = Field(
         default=None, description="Sub-processor of the agreement that runs it; left out, the operator runs it."

@@ -58,6 +58,9 @@ class StoreContract:
     met_in_order: ClassVar[tuple[str, ...]] = (*BEFORE_COMMIT, "batch.committed")
     """The failpoints of a batch of one item."""
 
+    tables: ClassVar[frozenset[str]] = frozenset(w.COLUMNS)
+    """What the catalogue calls the datasets' tables."""
+
     @pytest.fixture
     def store(self, world: StoreWorld) -> Store:
         """A prepared store."""
@@ -526,7 +529,7 @@ class StoreContract:
         assert store.used_schema(names) == store.used_schema(names[::-1])
         assert store.used_schema(names) != store.used_schema(names[:1])
         assert [finding for finding in store.inspect(names) if finding.fatal] == []
-        assert {table.name for table in store.catalogue().tables} == set(w.COLUMNS)
+        assert {table.name for table in store.catalogue().tables} == self.tables
 
     def test_a_row_is_looked_up_by_its_key_within_its_scope(self, world: StoreWorld, store: Store) -> None:
         """Its start days and nothing else; an undatable one has none; another tenant's row is not there."""

@@ -15,11 +15,16 @@ from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Store
 from lifecycle.stores.files import FilesStore
+from lifecycle.stores.s3 import ObjectStore
 from lifecycle.stores.sql import SqlStore
 
-BUILT = ("sql", "files")
-LATER = ("s3", "rest")
-TENANCIES = {"sql": ("column", "path", "none", "schema", "table", "database"), "files": ("prefix", "none")}
+BUILT = ("sql", "files", "s3")
+LATER = ("rest",)
+TENANCIES = {
+    "sql": ("column", "path", "none", "schema", "table", "database"),
+    "files": ("prefix", "none"),
+    "s3": ("prefix", "none"),
+}
 ENTRY_POINT = "lifecycle.stores"
 
 
@@ -45,6 +50,8 @@ def open_store(
     if entry.kind == "files":
         path = _folder(entry, url)
         return FilesStore(entry.id, path, datasets, deployment=deployment, failpoint=failpoint, clock=clock)
+    if entry.kind == "s3":
+        return ObjectStore(entry.id, url, datasets, deployment=deployment, failpoint=failpoint)
     for point in entry_points(group=ENTRY_POINT):
         if point.name == entry.kind:
             store: Store = point.load()(entry.id, url, datasets, deployment=deployment, failpoint=failpoint)

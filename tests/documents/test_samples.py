@@ -19,6 +19,7 @@ from lifecycle.wiring.kinds import open_store
 
 SOURCE = Path(__file__).parents[2]
 SAMPLES = SOURCE / "deploy" / "samples"
+ADDRESSES = {"files": "file:///nowhere", "s3": "s3+http://KEY:SECRET@127.0.0.1:1/?own=lifecycle-own"}
 SYSTEMS = ("clientport", "nexcore", "parking-reminder", "planuro", "vertriebskraftwerk")
 
 
@@ -72,7 +73,7 @@ def test_the_sample_says_which_stores_are_refused(system: str) -> None:
     found = {}
     for entry in inventory.inventory.stores:
         datasets = inventory.inventory.in_store(entry.id)
-        address = "file:///nowhere" if entry.kind == "files" else "sqlite:///nowhere.sqlite"
+        address = ADDRESSES.get(entry.kind, "sqlite:///nowhere.sqlite")
         try:
             open_store(entry, datasets, address, system, failpoint=no_failpoint, clock=None).close()
             found[entry.id] = "served"

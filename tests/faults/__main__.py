@@ -24,6 +24,8 @@ from lifecycle.ports.failpoint import NAMES, OF_ITEMS
 from tests import folders, portal, servers
 from tests.faults import oracle, work
 from tests.faults.process import Ended, spawn
+from tests.faults.stored import BucketTemplate
+from tests.object_servers import s3_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 ONLY_IN_RECOVERY = {"void.before": "batch.changed", "void.after": "batch.changed"}
 LIMITS = "limits: {least_batch: 5, first_batch: 5, most_batch: 5}\n"
 LOGS = 16
+STORES = ("sqlite", "postgresql", "files", "s3")
+MORE = {"files": OF_ITEMS, "s3": ("item.gone",)}
 CUTS = ("BEGIN", "receipt", "DELETE FROM", "COMMIT")
 
 
@@ -115,6 +119,13 @@ class Template:
             yield world
 
 
+AnyTemplate = Template | BucketTemplate
+
+
+def _prepare(world: portal.World) -> None:
+    _must(spawn(world, _prepare_of(world)))
+
+
 def _prepare_of(world: portal.World) -> Any:
     def prepare(deployment: Any) -> None:
         del deployment
@@ -129,30 +140,35 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--sample", action="store_true", help="each failpoint once, a few cuts: for every test run")
     size.add_argument("--full", action="store_true", help="every hit, every recovery step: for long runs")
-    parser.add_argument("--store", choices=("sqlite", "postgresql", "files"), action="append")
+    parser.add_argument("--store", choices=STORES, action="append")
     arguments = parser.parse_args()
-    stores = arguments.store or ["sqlite", "postgresql", "files"]
+    stores = arguments.store or list(STORES)
     began = time.monotonic()
     tally: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="lifecycle-faults-") as home, ExitStack() as stack:
         url = stack.enter_context(servers.postgres()) if "postgresql" in stores else None
         for store in stores:
-            template = Template(store, Path(home), url if store == "postgresql" else None, SystemClock().now())
+            template: AnyTemplate
+            if store == "s3":
+                server = stack.enter_context(s3_server()).url
+                template = BucketTemplate(Path(home), server, SystemClock().now(), LIMITS, _prepare)
+            else:
+                template = Template(store, Path(home), url if store == "postgresql" else None, SystemClock().now())
             stack.callback(template.close)
             for case in _cases(template, sample=arguments.sample, full=arguments.full):
                 _count(tally, f"{store} {case.name} #{case.nth} then #{case.again}", _kill(template, case))
-            if store == "postgresql":
+            if isinstance(template, Template) and store == "postgresql":
                 for cut in _cuts(sample=arguments.sample, full=arguments.full):
                     _count(tally, f"{store} cut {cut.when} {cut.pattern} #{cut.nth}", _cut(template, cut))
     _report(tally, time.monotonic() - began)
     return 0 if not tally["bad cases"] and not tally["never hit"] else 1
 
 
-def _cases(template: Template, *, sample: bool, full: bool) -> Iterator[Case]:
+def _cases(template: AnyTemplate, *, sample: bool, full: bool) -> Iterator[Case]:
     """Yield the cases of a store from one undisturbed run's hits; one that is never hit is a case that fails."""
     with template.copy("baseline") as world:
         hits = _must(spawn(world, _run)).answer["hits"]
-    for place, name in enumerate(NAMES + OF_ITEMS if template.store == "files" else NAMES):
+    for place, name in enumerate(NAMES + MORE.get(template.store, ())):
         last = 1 if name in ONLY_IN_RECOVERY else hits.get(name, 0)
         wanted = [1] if sample else sorted({1, min(2, last), last})
         for nth in wanted:
@@ -173,7 +189,7 @@ def _run(deployment: Any) -> None:
     work.run(deployment)
 
 
-def _kill(template: Template, case: Case) -> tuple[oracle.Verdict | None, list[str]]:
+def _kill(template: AnyTemplate, case: Case) -> tuple[oracle.Verdict | None, list[str]]:
     notes: list[str] = []
     with template.copy(f"{case.name}-{case.nth}-{case.again}") as world:
         if case.name in ONLY_IN_RECOVERY:
@@ -214,7 +230,7 @@ def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]
         return (verdict, notes) if "cut" in happened else (None, [f"never hit ({ended.error})"])
 
 
-def _finish(template: Template, world: portal.World, notes: list[str]) -> tuple[oracle.Verdict | None, list[str]]:
+def _finish(template: AnyTemplate, world: portal.World, notes: list[str]) -> tuple[oracle.Verdict | None, list[str]]:
     """Let the last process finish, run it once more for nothing, and judge."""
     third = spawn(world, _run)
     if third.error is not None:
@@ -222,7 +238,7 @@ def _finish(template: Template, world: portal.World, notes: list[str]) -> tuple[
     evidence = _must(spawn(world, work.dump)).answer["answer"]
     _must(spawn(world, _run))
     again = _must(spawn(world, work.dump)).answer["answer"]
-    sealed = [(table, key) for table, key in evidence["sealed"]]
+    sealed = [(table, *key) if isinstance(key, list) else (table, key) for table, key in evidence["sealed"]]
     verdict = template.judge(world, sealed)
     if evidence["open"] or evidence["receipts"] != evidence["receipts_distinct"]:
         notes.append("BAD open or doubled receipts in the log")

@@ -14,6 +14,7 @@ from lifecycle.flow import approve, certify, execute, journal, offboard, plannin
 from lifecycle.flow.plans import read_plan
 from lifecycle.flow.recover import recover
 from lifecycle.stores.files import open_keys as open_names
+from lifecycle.stores.s3 import open_keys as open_versions
 from lifecycle.stores.sql.keys import open_keys
 from tests import portal
 
@@ -114,6 +115,8 @@ def plans(folder: Path) -> list[str]:
 
 def _opened(deployment: Deployment, batch: str, dataset: str, taken: dict[str, bytes]) -> list[tuple[str, Any]]:
     if batch in taken:
+        if deployment.policy.inventory.store("main").kind == "s3":
+            return [(dataset, name) for name in open_versions(taken[batch], deployment.keys.sealing, batch)]
         return [(dataset, name) for (name,) in open_names(taken[batch], deployment.keys.sealing, batch)]
     table = TABLE_OF[dataset]
     receipt = deployment.stores["main"].receipt(batch)
