@@ -59,7 +59,7 @@ class Eyes:
         for key, moment in entries(self.client, self.dataset, self.owner):
             owner = self._owner(key)
             if not self._asked(owner):
-                if isinstance(self.bound.selection.scope, GroupScope) and not narrow:
+                if not isinstance(self.bound.selection.scope, WholeScope) and not narrow:
                     unattributed += owner is not None and owner not in self.tenants
                     nobody += owner is None and self.dataset.tenant.nulls == "refuse"
                 continue

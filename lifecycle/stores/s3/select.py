@@ -112,17 +112,17 @@ def of_key(wire: Wire, bucket: str, key: str, *, versioned: bool) -> Iterator[En
         yield entry
 
 
-def everything(wire: Wire, judge: Judge) -> Iterator[Entry]:
-    """Yield every entry under the scope's prefix."""
+def everything(wire: Wire, judge: Judge, prefix: str) -> Iterator[Entry]:
+    """Yield every entry under a prefix."""
     bucket = judge.layout.bucket
-    yield from objects_or_versions(wire, bucket, judge.prefix)
-    yield from listing.uploads(wire, bucket, judge.prefix)
+    yield from objects_or_versions(wire, bucket, prefix)
+    yield from listing.uploads(wire, bucket, prefix)
 
 
 def counted(wire: Wire, judge: Judge) -> Counted:
     """Count what is selected, and find its oldest day."""
     items, oldest = 0, None
-    for entry in everything(wire, judge):
+    for entry in everything(wire, judge, judge.prefix):
         if judge.selected(entry):
             items += 1
             day = judge.days(entry)[0] if judge.bound.selection.due else None
@@ -131,13 +131,16 @@ def counted(wire: Wire, judge: Judge) -> Counted:
 
 
 def oddities(wire: Wire, judge: Judge) -> Oddities:
-    """Count what no rule may touch: in scope without a believable time, of unknown tenants, of none."""
-    groups = isinstance(judge.bound.selection.scope, GroupScope)
+    """Count what no rule may touch: in scope without a believable time, of unknown tenants, of none.
+
+    What is nobody's may be a leaver's: it is counted for one tenant as for a group (I21).
+    """
+    tenanted = not isinstance(judge.bound.selection.scope, WholeScope)
     undatable = unattributed = nobody = 0
-    for entry in everything(wire, judge):
+    for entry in everything(wire, judge, judge.layout.objects.prefix):
         if judge.in_scope(entry.key):
             undatable += None in judge.days(entry)
-        elif groups:
+        elif tenanted:
             tenant = judge.layout.tenant_of(entry.key)
             unattributed += tenant is not None and tenant not in judge.tenants
             nobody += tenant is None and judge.layout.dataset.tenant.nulls == "refuse"
