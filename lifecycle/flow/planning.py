@@ -36,7 +36,7 @@ from lifecycle.flow.relations import children_of, may_remain
 from lifecycle.flow.scopes import deadline, obligations_on, tenants
 from lifecycle.flow.weighing import second_opinions
 from lifecycle.flow.withholding import of_rule, of_tenant
-from lifecycle.ports.store import Counted, Going
+from lifecycle.ports.store import NOTHING_GOES, Counted, Going
 
 OF_ONE_TABLE = frozenset({"privilege", "schema"})
 """Refusals of a server that concern the table that was asked for, and no other one."""
@@ -496,6 +496,10 @@ def _only(action: Action) -> tuple[AnyOf, ...]:
 def _withheld(
     deployment: Deployment, draft: _Draft, selection: Selection, expected: int, at: tuple[datetime, Going]
 ) -> tuple[Withheld, ...]:
+    if draft.linked_by is not None:
+        # What stays is told without looking ahead, as the certificate will count it.
+        expected = deployment.stores[draft.dataset.store].count(bind(deployment, selection)).items
+        at = (at[0], NOTHING_GOES)
     found = (
         of_tenant(deployment, draft.source, selection, expected, at)
         if isinstance(draft.source, OffboardingStep)

@@ -56,7 +56,10 @@ class Objects(Protocol):
     """A store of objects, by key. A key is text below the dataset's table; one that cannot exist is of no object."""
 
     def pick(self, bound: Bound, keys: Sequence[str]) -> Cut | None:
-        """List those objects that are there and can be deleted, as `cut` does; None when there are none."""
+        """List those objects that are there and can be deleted, as `cut` does; None when there are none.
+
+        The bounds of the cut are of this piece alone: `apply` gets them back with the list.
+        """
 
     def there(self, dataset: str, keys: Collection[str]) -> frozenset[str]:
         """Return the keys under which anything is."""

@@ -178,18 +178,19 @@ class LinkedStore:
         """List the next objects; after a value, by which their rows reference them."""
         if bound.selection.linked_by is None:
             return self._store.cut(bound, after, size)
-        start = None if after is None else _text(after)
+        start = None if after is None else _value(after)
         for last, keys in self._pages(bound, start, min(size, AT_ONCE)):
             found = self._objects.pick(self._plain(), keys) if keys else None
             if found is not None:
-                return replace(found, after=after, upto=[last])
+                return replace(found, after=after, upto={"value": last, "piece": found.upto})
         return None
 
     def apply(self, batch: Batch) -> Receipt:
         """Carry a batch out: what it lists was selected by rows, and is checked by its identity and holds."""
         if batch.bound.selection.linked_by is None:
             return self._store.apply(batch)
-        return self._store.apply(replace(batch, bound=self._plain()))
+        piece = batch.upto["piece"] if isinstance(batch.upto, dict) else None
+        return self._store.apply(replace(batch, bound=self._plain(), after=None, upto=piece))
 
     # ---- before rows go ----
 
@@ -315,4 +316,11 @@ def _keys(reference: Reference, page: Iterable[Value]) -> dict[str, int]:
 def _text(cursor: Json) -> str:
     if isinstance(cursor, list) and len(cursor) == 1 and isinstance(cursor[0], str):
         return cursor[0]
+    raise Refused("a cursor of another walk", guard="bounds")
+
+
+def _value(cursor: Json) -> str:
+    """Return the value where a walk stands; beside it lies the inner store's bound of the piece."""
+    if isinstance(cursor, dict) and cursor.keys() == {"value", "piece"} and isinstance(cursor["value"], str):
+        return cursor["value"]
     raise Refused("a cursor of another walk", guard="bounds")

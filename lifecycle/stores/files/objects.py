@@ -59,7 +59,7 @@ def pick(root: Root, judge: Judge, keys: Sequence[str]) -> Cut | None:
     if not items:
         return None
     listed = lists.write(Listing(layout.dataset.id, layout.folder, items))
-    return Cut(None, [quoted(items[-1].path)], len(items), listed)
+    return Cut(None, [quoted(max(item.path for item in items))], len(items), listed)
 
 
 def objects(root: Root, layout: Layout) -> Iterator[Object]:
