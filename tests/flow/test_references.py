@@ -212,7 +212,7 @@ def test_I16_a_crash_anywhere_leaves_no_file_without_a_row(
     plan = make(world)
     nth, ended = 0, False
     while not ended and nth < 400:
-        nth += 13
+        nth += 5
         seen: list[str] = []
         try:
             with world.open(failpoint=killing(nth, seen)) as deployment:
@@ -223,7 +223,7 @@ def test_I16_a_crash_anywhere_leaves_no_file_without_a_row(
         assert execute.apply(deployment, plan).clean
     assert orphans(world) == {"forgotten.pdf"}
     assert ended
-    assert nth > 13
+    assert nth > 5
 
 
 def test_I07_a_held_tenants_rows_keep_their_files(world: portal.World) -> None:
