@@ -49,6 +49,7 @@ DocumentKind = Literal["book", "accounts", "voucher", "invoice", "letter", "tax-
 _NOTE = "A remark for readers; nothing is decided by it."
 _SCHEMA = "Schema in the database; left out, its default schema."
 PLACEHOLDER = "{tenant}"
+PLACE_OF_VALUE = "{value}"
 FAMILIES = frozenset({"schema", "table", "database"})
 """Tenancies by name: each tenant has a table, a schema or a database of its own."""
 
@@ -170,7 +171,7 @@ class Cascade(Value):
 
 
 class Reference(Value):
-    """Which object a row references. Validates; refused at wiring until a store serves it."""
+    """Which object a row references: it goes before the row does, a shared one with its last row."""
 
     column: Column = Field(description="Column that the object's key is made from.")
     store: Identifier = Field(description="Store of the object.")

@@ -101,6 +101,8 @@ class Selection(Value):
     `undone`: transforms, of which at least one is not done on the row; empty for every action but anonymising.
     `unreferenced_by`: datasets whose remaining rows keep a row of this dataset alive (a parent that carries the path
     of a retained or held child stays).
+    `linked_by`: another dataset; then scope, times and conditions are those of its rows, and what is selected are the
+    objects of `dataset` that the selected rows reference, and no row that stays.
     `respect_holds` is always true for changes; `False` is accepted only by `count`, to show how many rows a hold keeps.
     """
 
@@ -110,6 +112,7 @@ class Selection(Value):
     only: tuple[Condition, ...] = ()
     unreferenced_by: tuple[Identifier, ...] = ()
     undone: tuple[Transform, ...] = ()
+    linked_by: Identifier | None = None
     respect_holds: bool = True
 
 
@@ -131,6 +134,8 @@ class Bound:
 def describe(selection: Selection) -> str:
     """Return the selection in words for plans and logs: no ids of tenants, no values but those of the inventory."""
     parts = [f"{selection.dataset} of {_scope_text(selection.scope)}"]
+    if selection.linked_by is not None:
+        parts.append(f"referenced by the selected rows of {selection.linked_by}, and by no other row")
     parts += [f"{before.time} on or before {before.day} ({before.zone})" for before in selection.due]
     parts += [_condition_text(condition) for condition in selection.only]
     if selection.unreferenced_by:
@@ -148,6 +153,8 @@ def template(selection: Selection) -> dict[str, Any]:
     if not selection.undone:
         # As it was before there was anonymising: the mandates of deletions stand.
         del full["undone"]
+    if selection.linked_by is None:
+        del full["linked_by"]
     due = [{name: part for name, part in before.items() if name not in {"day", "not_after"}} for before in full["due"]]
     return {**full, "scope": {"kind": selection.scope.kind}, "due": sorted(due, key=lambda b: str(b["time"]))}
 

@@ -265,8 +265,8 @@ def _inventory(inventory: Inventory) -> Iterator[Found]:
             yield ("datasets", index, "table"), "another dataset already covers this table", fix
         tables.add(table)
         for place, link in enumerate(dataset.references):
-            if "{value}" not in link.key_template:
-                fix = "write {value} where the column's value stands"
+            if link.key_template.count("{value}") != 1:
+                fix = "write {value} once, where the column's value stands"
                 yield (
                     ("datasets", index, "references", place, "key_template"),
                     "every row would reference one object",

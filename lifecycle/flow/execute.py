@@ -21,7 +21,7 @@ from lifecycle.core.job import Job, advance
 from lifecycle.core.plan import Delete, Plan, Step
 from lifecycle.core.selection import Bound
 from lifecycle.evidence import canonical
-from lifecycle.flow import brakes, pending, registers, sealed, summaries
+from lifecycle.flow import brakes, linking, pending, registers, sealed, summaries
 from lifecycle.flow.anonymising import anonymised_in
 from lifecycle.flow.approve import NEEDED, approvers, live_mandate
 from lifecycle.flow.binding import bind, going, tenant_of
@@ -54,7 +54,7 @@ PAGE = 500
 RETRIES = 5
 """How often a batch is tried again after a deadlock or timeout, each time half as large, before the job stops."""
 
-PASSING = frozenset({"holds-changed", "limit"})
+PASSING = frozenset({"holds-changed", "limit", "object"})
 """Refusals of one batch that a fresh look may resolve."""
 
 
@@ -64,7 +64,17 @@ POISONED = "constraint"
 UNLOGGED = frozenset({"stopped", "stale-epoch"})
 """Refusals that need no entry: who stopped is logged, and a deposed process writes nothing."""
 
-OF_ONE_DATASET = OF_ONE_TABLE | {"constraint", "limit", "detach", "anonymise", "start-time", "bounds", "unknown-tenant"}
+OF_ONE_DATASET = OF_ONE_TABLE | {
+    "constraint",
+    "limit",
+    "detach",
+    "anonymise",
+    "start-time",
+    "bounds",
+    "unknown-tenant",
+    "object",
+    "reference-type",
+}
 """Refusals that concern one step's rows and leave the others of a shared pass untouched."""
 
 MOST_PARKED = 20
@@ -427,7 +437,7 @@ def _pass(run: _Run, step: Step, bound: Bound, where: tuple[int, Pace]) -> Pace:
 def _piece(run: _Run, step: Step, bound: Bound, size: int) -> Cut | None:
     """Cut the next piece, within the night's budget. Raises Paused when that is used up and something is left."""
     left = brakes.left_tonight(run.deployment, run.plan, run.job, run.state.done)
-    most = size if left is None else max(1, min(size, left))
+    most = linking.size_of(run.deployment, step, size if left is None else max(1, min(size, left)))
     found = run.deployment.stores[step.store].cut(bound, _after(run, step), most)
     if found is not None and left == 0:
         brakes.refuse_spent(run.deployment, run.plan, run.state.done)
@@ -497,6 +507,7 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
     cut, walk, pace = piece
     refuse_if_stopped(deployment)
     refuse_drift(deployment, run.since)
+    free = linking.released(deployment, step, bound, cut)
     intent = _intent(run, step, cut, walk)
     deployment.failpoint("intent.before")
     announced = _announced(intent)
@@ -512,7 +523,7 @@ def _batch(run: _Run, step: Step, bound: Bound, piece: tuple[Cut, int, Pace]) ->
         deployment.failpoint("receipt.copied")
     deployment.failpoint("intent.after")
     began = deployment.clock.monotonic()
-    receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent, cut.listed))
+    receipt = deployment.stores[step.store].apply(_batch_of(run, step, bound, intent, (cut.listed, free)))
     seconds = deployment.clock.monotonic() - began
     if receipt.state != "done":
         raise Transient("the batch was closed by somebody else before it could begin")
@@ -553,7 +564,13 @@ def _announced(intent: Intent) -> BatchIntent:
     )
 
 
-def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent, listed: bytes | None) -> Batch:
+def _batch_of(
+    run: _Run,
+    step: Step,
+    bound: Bound,
+    intent: Intent,
+    objects: tuple[bytes | None, Mapping[str, frozenset[str]] | None],
+) -> Batch:
     return Batch(
         id=intent.batch,
         job=run.job,
@@ -568,7 +585,8 @@ def _batch_of(run: _Run, step: Step, bound: Bound, intent: Intent, listed: bytes
         deployment=run.deployment.id,
         sealing_key=run.deployment.keys.sealing,
         commitment_key=run.deployment.keys.commitment,
-        listed=listed,
+        listed=objects[0],
+        released=objects[1],
     )
 
 

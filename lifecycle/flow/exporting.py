@@ -16,6 +16,7 @@ from lifecycle.evidence.digest import keyed_digest
 from lifecycle.flow import registers
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint, write
+from lifecycle.flow.linking import is_referenced
 from lifecycle.ports.package import ExportDataset, Manifest, PackageWriter
 
 EXPIRES = timedelta(days=30)
@@ -99,7 +100,7 @@ def returned_on(deployment: Deployment, tenant: Tenant) -> date | None:
 def _datasets(deployment: Deployment, tenant: Tenant) -> Iterator[ExportDataset]:
     alias = deployment.alias(tenant.id)
     for dataset in deployment.policy.inventory.datasets:
-        if dataset.export and dataset.tenant.by != "none":
+        if dataset.export and (dataset.tenant.by != "none" or is_referenced(deployment.policy.inventory, dataset)):
             selection = Selection(
                 dataset=dataset.id, scope=TenantScope(tenant=alias), only=dataset.only, respect_holds=False
             )

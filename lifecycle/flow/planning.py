@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from lifecycle.core.calendar import local_date
 from lifecycle.core.errors import InvalidDocument, Refused, Transient
 from lifecycle.core.guard import check_change, late_allowance
 from lifecycle.core.hold import Hold
-from lifecycle.core.inventory import Dataset
+from lifecycle.core.inventory import Dataset, Inventory
 from lifecycle.core.layering import effective
 from lifecycle.core.obligation import Obligation
 from lifecycle.core.offboarding import OffboardingStep, Timeline, offboarding_obligations, timeline
@@ -28,6 +28,7 @@ from lifecycle.flow.controls import effective_now, raise_mark
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.exporting import returned_on
 from lifecycle.flow.journal import accept_documents, checkpoint
+from lifecycle.flow.linking import objects_of, refuse_parents, stores_behind
 from lifecycle.flow.mirror import holds, mirror
 from lifecycle.flow.plans import freeze
 from lifecycle.flow.preflight import refuse_fatal
@@ -35,7 +36,7 @@ from lifecycle.flow.relations import children_of, may_remain
 from lifecycle.flow.scopes import deadline, obligations_on, tenants
 from lifecycle.flow.weighing import second_opinions
 from lifecycle.flow.withholding import of_rule, of_tenant
-from lifecycle.ports.store import Counted, Going
+from lifecycle.ports.store import NOTHING_GOES, Counted, Going
 
 OF_ONE_TABLE = frozenset({"privilege", "schema"})
 """Refusals of a server that concern the table that was asked for, and no other one."""
@@ -60,11 +61,18 @@ class _Draft:
     scope: Scope
     due: tuple[Before, ...]
     source: Obligation | OffboardingStep
+    linked_by: Dataset | None = None
 
     @property
     def action(self) -> Delete | Anonymise:
         """Return what becomes of the rows."""
-        return action_of(self.dataset, self.source) or Delete()
+        return Delete() if self.linked_by else action_of(self.dataset, self.source) or Delete()
+
+    def objects(self, inventory: Inventory) -> Iterator[_Draft]:
+        """Yield a draft for the objects that these rows reference, where the rows go."""
+        if isinstance(self.action, Delete):
+            for dataset in objects_of(inventory, self.dataset):
+                yield replace(self, dataset=dataset, linked_by=self.dataset)
 
 
 def plan_rule(
@@ -94,13 +102,13 @@ def plan_rule(
     mine = [
         o
         for o in obligations_on(deployment, now)
-        if (o.agreement, o.rule) == (agreement, rule) and o.store not in without
+        if (o.agreement, o.rule) == (agreement, rule) and not _behind(deployment, o.dataset) & set(without)
     ]
     refuse_ungranted(deployment.policy.inventory, mine)
     drafts = [
         _Draft(deployment.policy.inventory.dataset(o.dataset), o.rule, o.clause, o.own, o.scope, o.due, o) for o in mine
     ]
-    mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
+    mirror(deployment, sorted({name for draft in drafts for name in _behind(deployment, draft.dataset.id)}))
     with _one_look(deployment, drafts):
         steps = _steps(deployment, drafts, now, parking=parking)
         if not any(step.expected for step in steps):
@@ -116,13 +124,17 @@ def plan_rule(
     return _freeze(deployment, plan)
 
 
+def _behind(deployment: Deployment, dataset: str) -> set[str]:
+    return stores_behind(deployment.policy.inventory.dataset(dataset))
+
+
 def stores_of(deployment: Deployment, agreement: str, rule: str) -> list[str]:
     """Return the stores that the rule's categories reach: another store that is down does not stop it (I27)."""
     found: set[str] = set()
     for one in deployment.policy.rules(agreement, rule):
         for dataset in deployment.policy.inventory.datasets:
             if one.category == "all" or dataset.category in one.category:
-                found.add(dataset.store)
+                found |= stores_behind(dataset)
     return sorted(found & deployment.stores.keys())
 
 
@@ -156,7 +168,7 @@ def plan_offboarding(deployment: Deployment, tenant: Tenant, *, author: str) -> 
         )
         for step in wanted
     ]
-    mirror(deployment, sorted({draft.dataset.store for draft in drafts}))
+    mirror(deployment, sorted({name for draft in drafts for name in _behind(deployment, draft.dataset.id)}))
     with deployment.state.transaction() as tx:
         tx.put("setting", f"window/{alias}", str(line.window_end).encode())
     with _one_look(deployment, drafts):
@@ -342,22 +354,44 @@ def _steps(deployment: Deployment, drafts: Sequence[_Draft], now: datetime, *, p
     leave = [(draft, parents) for _, _, draft, parents in placed if isinstance(draft.action, Delete)]
     leaving = going(deployment, (_selection(draft, parents, Delete()) for draft, parents in leave))
     steps: list[Step] = []
-    for level, _, draft, parents in placed:
+    gone: list[Selection] = []
+    for level, draft, parents in _with_objects(deployment, placed):
         for action_level, action in _actions(draft, level):
             selection = _selection(draft, parents, action)
             place = (len(steps) + 1, action_level, action)
+            # An object goes with its last row: those of earlier steps have gone by then, later ones have not.
+            ahead = going(deployment, gone) if draft.linked_by else leaving
             try:
-                step = _step(deployment, draft, place, selection, (now, leaving))
+                step = _step(deployment, draft, place, selection, (now, ahead))
             except (Transient, Refused) as error:
                 if not parking or (isinstance(error, Refused) and error.guard not in OF_ONE_TABLE):
                     raise
                 step = _made(draft, place, selection, Counted(0), parked=True)
             steps.append(step)
+            if draft.dataset.references and isinstance(action, Delete):
+                gone.append(selection)
     return sorted(steps, key=lambda step: (step.level, step.id))
 
 
+def _with_objects(
+    deployment: Deployment, placed: Iterable[tuple[int, str, _Draft, tuple[str, ...]]]
+) -> Iterator[tuple[int, _Draft, tuple[str, ...]]]:
+    """Yield level, draft and parents; where rows reference objects, the objects alone on a level before the rows."""
+    more = 0
+    for level, _, draft, parents in placed:
+        objects = list(draft.objects(deployment.policy.inventory))
+        for one in objects:
+            refuse_fatal(deployment.stores[one.dataset.store], [one.dataset.id], ())
+            yield level + more + 1, one, ()
+        more += 2 if objects else 0
+        yield level + more, draft, parents
+
+
 def _selection(draft: _Draft, parents: tuple[str, ...], action: Action) -> Selection:
-    return Selection(
+    if draft.linked_by is not None:
+        linked_by = draft.linked_by.id
+        return Selection(dataset=draft.dataset.id, scope=draft.scope, due=draft.due, linked_by=linked_by)
+    selection = Selection(
         dataset=draft.dataset.id,
         scope=draft.scope,
         due=draft.due,
@@ -366,6 +400,9 @@ def _selection(draft: _Draft, parents: tuple[str, ...], action: Action) -> Selec
         unreferenced_by=() if isinstance(action, Anonymise) else parents,
         undone=action.transforms if isinstance(action, Anonymise) else (),
     )
+    if isinstance(action, Delete):
+        refuse_parents(selection, draft.dataset)
+    return selection
 
 
 def _placed(
@@ -459,6 +496,13 @@ def _only(action: Action) -> tuple[AnyOf, ...]:
 def _withheld(
     deployment: Deployment, draft: _Draft, selection: Selection, expected: int, at: tuple[datetime, Going]
 ) -> tuple[Withheld, ...]:
-    if isinstance(draft.source, OffboardingStep):
-        return tuple(of_tenant(deployment, draft.source, selection, expected, at))
-    return tuple(of_rule(deployment, draft.source, selection, expected, at[1]))
+    if draft.linked_by is not None:
+        # What stays is told without looking ahead, as the certificate will count it.
+        expected = deployment.stores[draft.dataset.store].count(bind(deployment, selection)).items
+        at = (at[0], NOTHING_GOES)
+    found = (
+        of_tenant(deployment, draft.source, selection, expected, at)
+        if isinstance(draft.source, OffboardingStep)
+        else of_rule(deployment, draft.source, selection, expected, at[1])
+    )
+    return tuple(group.model_copy(update={"dataset": draft.dataset.id}) for group in found)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from lifecycle.core.errors import Refused
 from lifecycle.core.job import Job
@@ -25,6 +26,7 @@ from lifecycle.flow.binding import bind
 from lifecycle.flow.controls import log_refusal
 from lifecycle.flow.deployment import Deployment
 from lifecycle.flow.journal import checkpoint
+from lifecycle.flow.linking import Linking
 from lifecycle.ports.store import Ask
 
 LOOKS = 3
@@ -145,6 +147,9 @@ def _holds(deployment: Deployment, steps: Sequence[Step]) -> int:
 
 def _due(deployment: Deployment, step: Step, seen: int | None = None) -> int:
     """Count what is due, `seen` when that is known; a parent may become due when its last child goes, so it counts."""
+    if step.selection.linked_by is not None:
+        # An object may lose its last row to a later step, so it counts for each step that takes a row of it.
+        return cast("Linking", deployment.stores[step.store]).referenced(bind(deployment, step.selection))
     if seen is not None and not step.selection.unreferenced_by:
         return seen
     free = step.selection.model_copy(update={"unreferenced_by": ()})

@@ -227,7 +227,9 @@ class Batch:
     """One bounded piece of a step. Safe to deliver twice: a second delivery finds the receipt and changes nothing.
 
     `after` and `upto` are the store's own cursor values (from `cut`); `remaining` = planned - done: more than that many
-    items matching is a refusal and a rollback. `sealing_key` encrypts the keys into the receipt (AEAD, AAD = batch id);
+    items matching is a refusal and a rollback. `released`: by referencing column, the values whose object is known to
+    be gone, or to have other rows: a row with another value is a refusal (guard `object`). `sealing_key` encrypts the
+    keys into the receipt (AEAD, AAD = batch id);
     `commitment_key` makes the keyed digest over the same bytes. `listed`: what the cut listed, see there.
     """
 
@@ -245,6 +247,7 @@ class Batch:
     sealing_key: bytes = field(repr=False)
     commitment_key: bytes = field(repr=False)
     listed: bytes | None = field(default=None, repr=False)
+    released: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
     lock_timeout_ms: int = 2_000
     statement_timeout_ms: int = 30_000
 

@@ -15,6 +15,7 @@ from lifecycle.core.errors import LifecycleError, Paused
 from lifecycle.core.selection import Bound
 from lifecycle.core.throttle import Brake, Pressure, Throttle, braked
 from lifecycle.ports.clock import Clock
+from lifecycle.ports.links import Objects
 from lifecycle.ports.store import Batch, Cut, Json, Receipt, Store
 
 PATIENCE_SECONDS = 10.0
@@ -68,6 +69,12 @@ class PacedStore:
         self._settle()
         self._wait()
         return self._store.cut(bound, after, size)
+
+    def pick(self, bound: Bound, keys: Sequence[str]) -> Cut | None:
+        """List what is to go next, as `cut` does."""
+        self._settle()
+        self._wait()
+        return cast("Objects", self._store).pick(bound, keys)
 
     def apply(self, batch: Batch) -> Receipt:
         """Carry the batch out, and owe the time that it was faster than agreed."""

@@ -25,6 +25,7 @@ from lifecycle.state import open_state, require_direct
 from lifecycle.stores.paced import paced
 from lifecycle.wiring import clocks, keys, secrets
 from lifecycle.wiring.kinds import open_store
+from lifecycle.wiring.links import linked, refuse_unbuilt
 from lifecycle.wiring.outside import CheckpointFile, StopFile, UntilAsked
 
 SETTINGS_FILE = "lifecycle.yaml"
@@ -144,6 +145,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
     opened: dict[str, Store] = {}
     clock = options.clock or SystemClock()
     try:
+        refuse_unbuilt(files.policy.inventory)
         for entry in files.policy.inventory.stores:
             if options.stores is None or entry.id in options.stores:
                 url = _absolute(secrets.read(entry.address, folder, f"store {entry.id}"), folder)
@@ -165,7 +167,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
             documents=tuple(
                 _document(loaded.kind, loaded.id, loaded.version, loaded.digest) for loaded in files.documents
             ),
-            stores=opened,
+            stores=linked(files.policy.inventory, opened),
             state=state,
             clock=clock,
             keys=used,

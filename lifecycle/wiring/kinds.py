@@ -41,7 +41,7 @@ def open_store(
 
     Raises:
         InvalidDocument: the address is none.
-        Refused: its kind, a tenancy or a reference of its datasets validates but is not built yet.
+        Refused: its kind, or a tenancy of its datasets validates but is not built yet.
     """
     _refuse_unbuilt(entry, datasets)
     if entry.kind == "sql":
@@ -89,10 +89,4 @@ def _refuse_unbuilt(entry: StoreEntry, datasets: Sequence[Dataset]) -> None:
                 f"dataset {dataset.id} (store {entry.id}): tenancy by {dataset.tenant.by} is not built yet",
                 guard="not-built",
                 advice="Leave the dataset out of this deployment's inventory until a version serves it.",
-            )
-        if dataset.references:
-            raise Refused(
-                f"dataset {dataset.id} (store {entry.id}) references objects; that is not built yet",
-                guard="not-built",
-                advice="Leave the reference out; the objects then stay, and coverage of their store is yours.",
             )

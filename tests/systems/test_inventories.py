@@ -11,6 +11,7 @@ from lifecycle.documents import read_policy
 from lifecycle.ports.failpoint import no_failpoint
 from lifecycle.wiring.creation import example_policies
 from lifecycle.wiring.kinds import open_store
+from lifecycle.wiring.links import refuse_unbuilt
 
 if TYPE_CHECKING:
     from lifecycle.core.inventory import Inventory
@@ -27,11 +28,17 @@ def _inventory(agreement: str) -> Inventory:
 
 
 def _refusals(inventory: Inventory) -> dict[str, str]:
-    """Return what wiring says of each store that it does not open; folders and buckets open."""
+    """Return what wiring says of each store that it does not open; folders, buckets and plain databases open."""
     told = {}
+    referencing = {dataset.store for dataset in inventory.datasets if dataset.references}
+    for name in referencing:
+        with pytest.raises(Refused) as refusal:
+            refuse_unbuilt(inventory)
+        assert refusal.value.guard == "not-built"
+        told[name] = refusal.value.message
     for entry in inventory.stores:
-        if entry.kind in SERVED:
-            address = SERVED[entry.kind]
+        if entry.kind in SERVED or entry.id in referencing:
+            address = SERVED.get(entry.kind, ADDRESS)
             open_store(
                 entry, inventory.in_store(entry.id), address, "portal", failpoint=no_failpoint, clock=None
             ).close()
@@ -63,8 +70,9 @@ def test_what_is_not_built_is_refused_by_the_name_of_its_kind() -> None:
         "workflows-test": "store workflows-test: the kind rest is known, but not built yet",
     }
     assert _refusals(_inventory("nexcore")) == {
-        "core-db": "dataset file-rows (store core-db) references objects; that is not built yet",
+        "core-db": "dataset file-rows references objects in store core-files: that for a store s3 is not built yet",
     }
     assert _refusals(_inventory("clientport")) == {
-        "portal-db": "dataset document-rows (store portal-db) references objects; that is not built yet",
+        "portal-db": "dataset document-rows references objects in store portal-files:"
+        " that for a store s3 is not built yet",
     }

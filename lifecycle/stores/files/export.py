@@ -36,8 +36,12 @@ def files(root: Root, layout: Layout, bound: Bound) -> Iterator[Rows]:
 def _rows(root: Root, layout: Layout, prefix: tuple[bytes, ...]) -> Iterator[Sequence[object]]:
     for seen in walk(root, layout, prefix, ordered=True):
         if stat.S_ISREG(seen.status.st_mode):
-            tenant = layout.tenant_of(seen.path)
-            yield (quoted(seen.path), modified(seen.status), seen.status.st_size, _content(seen), tenant)
+            yield row_of(seen, layout.tenant_of(seen.path))
+
+
+def row_of(seen: Seen, tenant: str | None) -> Sequence[object]:
+    """Return one file as a row, current while its folder is open."""
+    return (quoted(seen.path), modified(seen.status), seen.status.st_size, _content(seen), tenant)
 
 
 def _content(seen: Seen) -> Content:

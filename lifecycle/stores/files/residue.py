@@ -11,7 +11,7 @@ import lzma
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ from lifecycle.ports.store import HoldRow, Oddities, Residue
 _PACKED = frozenset({"gz", "xz", "bz2"})
 _CLOSED = ("zst", "lz4", "br", "zip")
 _HEAD = 65_536
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _BROKEN = (OSError, EOFError, ValueError, OverflowError, lzma.LZMAError, zlib.error)
 
 
@@ -227,6 +228,40 @@ def _entries(folder: int, path: bytes, device: int, *, own: bool) -> Iterator[En
 
 def _enter(folder: int, name: bytes) -> int:
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def there(root: bytes, table: str, keys: Collection[str]) -> frozenset[str]:
+    """Return the keys under which anything but a folder lies, each looked up from the root again.
+
+    Raises OSError when the dataset's own folder is not there.
+    """
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    stack = [top]
+    try:
+        for part in [] if table == "." else table.encode().split(b"/"):
+            stack.append(_enter(stack[-1], part))
+        return frozenset(key for key in keys if _lies(stack[-1], os.fsencode(key).split(b"/")))
+    finally:
+        for descriptor in stack:
+            os.close(descriptor)
+
+
+def _lies(folder: int, path: list[bytes]) -> bool:
+    if {b"", b".", b".."} & set(path):
+        return False
+    here = os.dup(folder)
+    try:
+        for part in path[:-1]:
+            below = _enter(here, part)
+            os.close(here)
+            here = below
+        return not stat.S_ISDIR(os.stat(path[-1], dir_fd=here, follow_symlinks=False).st_mode)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno in _NO_FILE:
+            return False
+        raise
+    finally:
+        os.close(here)
 
 
 def population(root: bytes, table: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
@@ -20,6 +20,7 @@ from lifecycle.evidence.canonical import encode
 from lifecycle.evidence.digest import digest
 from lifecycle.ports.clock import Clock, SystemClock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
+from lifecycle.ports.links import Object
 from lifecycle.ports.store import (
     NOTHING_GOES,
     Ask,
@@ -45,7 +46,7 @@ from lifecycle.ports.store import (
     Starts,
     TenantRow,
 )
-from lifecycle.stores.files import apply, aside, export, inspect, lists, private, residue, select
+from lifecycle.stores.files import apply, aside, export, inspect, lists, objects, private, residue, select
 from lifecycle.stores.files.layout import Layout
 from lifecycle.stores.files.lists import Item, Listing
 from lifecycle.stores.files.mounts import mounts
@@ -320,6 +321,45 @@ class FilesStore:
         if bound.selection.dataset != dataset:
             raise Refused("the selection is one of another dataset", guard="dataset")
         return export.files(self._root, Layout(self._dataset(dataset)), bound)
+
+    # ---- files that rows reference ----
+
+    def _prepared(self, dataset: str) -> Layout:
+        """Return the layout, once our own folder shows that this is the root: an empty mount point has no files."""
+        with self._private.opened():
+            return Layout(self._dataset(dataset))
+
+    @ours
+    def pick(self, bound: Bound, keys: Sequence[str]) -> Cut | None:
+        """List the files of these keys."""
+        select.refuse_without_holds(bound)
+        self._prepared(bound.selection.dataset)
+        return objects.pick(self._root, self._judge(bound), keys)
+
+    @ours
+    def there(self, dataset: str, keys: Collection[str]) -> frozenset[str]:
+        """Return the keys under which anything lies."""
+        return objects.there(self._root, self._prepared(dataset), keys)
+
+    @ours
+    def there_anew(self, dataset: str, keys: Collection[str]) -> frozenset[str]:
+        """Return the same, by other code."""
+        self._prepared(dataset)
+        return residue.there(self._root.path, self._dataset(dataset).table, keys)
+
+    def objects(self, dataset: str) -> Iterator[Object]:
+        """Yield every file."""
+        problem: LifecycleError | None = None
+        try:
+            yield from objects.objects(self._root, self._prepared(dataset))
+        except OSError as error:
+            problem = translated(error)
+        if problem is not None:
+            raise problem
+
+    def export_keys(self, dataset: str, keys: Iterable[str], tenant: str) -> AbstractContextManager[Rows]:
+        """Stream these files with their contents."""
+        return objects.export_keys(self._root, self._prepared(dataset), keys, tenant)
 
     # ---- batches ----
 

@@ -18,7 +18,7 @@ from lifecycle.core.plan import Anonymise, Delete, Detach
 from lifecycle.core.selection import GroupScope, TenantScope
 from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Batch, Receipt
-from lifecycle.stores.sql import anonymising, contested, members, tables
+from lifecycle.stores.sql import anonymising, contested, links, members, tables
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
 from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
@@ -56,9 +56,10 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     _know_tenant(connection, dialect, batch)
     _lock_path(connection, dialect, world, batch)
     taken = _cascades(connection, dialect, world, selected, truths, batch)
+    known = links.check_released(connection, dialect, selected, truths, batch)
     before = anonymising.standing(connection, selected, _range(dialect, selected, batch), batch)
     changed = _change(connection, dialect, selected, truths, batch)
-    if changed.count > batch.remaining:
+    if changed.count > (batch.remaining if known is None else min(known, batch.remaining)):
         raise Refused("more items match than the plan has left", guard="limit")
     anonymising.prove(connection, selected, truths, _range(dialect, selected, batch), batch, before)
     failpoint("batch.changed")

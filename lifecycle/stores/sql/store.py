@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
@@ -25,6 +25,7 @@ from lifecycle.core.transform import Transform
 from lifecycle.evidence.errors import SealBroken
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.failpoint import Failpoint, no_failpoint
+from lifecycle.ports.links import Value
 from lifecycle.ports.store import (
     NOTHING_GOES,
     Ask,
@@ -56,10 +57,12 @@ from lifecycle.stores.sql import (
     contested,
     examine,
     export,
+    fresh_links,
     fresh_members,
     inspect,
     keys,
     likeness,
+    links,
     members,
     order,
     receipts,
@@ -427,6 +430,42 @@ class SqlStore:
             if found is None and after is not None:
                 self.dialect.settle(connection)
             return found
+
+    # ---- rows that reference objects ----
+
+    @translated
+    def linked(self, bound: Bound, column: str, after: str | None, limit: int) -> Sequence[Value]:
+        """Return the next values of the selected rows."""
+        with self._connect() as connection:
+            return links.linked(connection, self.dialect, self._known(connection), bound, (column, after, limit))
+
+    @translated
+    def linking(
+        self, dataset: str, column: str, values: Collection[str], bound: Bound | None = None
+    ) -> Mapping[str, int]:
+        """Count rows by value."""
+        with self._connect() as connection:
+            asked = (dataset, column, values)
+            return links.linking(connection, self.dialect, self._known(connection), asked, bound)
+
+    @translated
+    def linked_in(self, bound: Bound, column: str, after: Json, upto: Json) -> frozenset[str]:
+        """Return the values of a piece's rows."""
+        with self._connect() as connection:
+            return links.linked_in(connection, self.dialect, self._known(connection), bound, (column, after, upto))
+
+    @translated
+    def linked_anew(self, bound: Bound, column: str, register: Register | None = None) -> Mapping[str, int]:
+        """Count the selected rows by value, on a connection made for this look."""
+        with self._fresh() as (connection, world, kin):
+            mirrors = Mirrors(self.dialect.fresh(), self.dialect.ours, register, kin)
+            return fresh_links.linked(connection, mirrors, world, bound, column)
+
+    @translated
+    def linking_anew(self, dataset: str, column: str, values: Collection[str]) -> Mapping[str, int]:
+        """Count rows by value, on a connection made for this look."""
+        with self._fresh() as (connection, world, _):
+            return fresh_links.linking(connection, world, dataset, column, values)
 
     @translated
     def mirrored(self) -> Register:
