@@ -157,6 +157,11 @@ class SqliteDialect:
         del connection
         return None
 
+    def prefers_key(self, connection: Connection, rows: int, due: sa.Select[Any]) -> bool:
+        """Never: no walk goes by time."""
+        del connection, rows, due
+        return False
+
     def fits_time(self, word: str, time: TimeColumn) -> bool:
         """Any type may hold anything; numbers in a text column would be compared as text, so they are refused."""
         kind = affinity(word)
