@@ -412,6 +412,52 @@ def test_the_walk_by_time_passes_nothing_twice(world):
 # ---- transactions ----
 
 
+@pytest.mark.parametrize("point", ["batch.begun", "batch.receipt-open"])
+def test_I02_a_reference_that_comes_while_a_batch_runs_refuses_it(world, point):
+    """No lock keeps another table from referencing the rows that go: the batch looks again, and takes all back."""
+    plain = ready(world.store())
+    world.insert("logs", [log(1), log(2)])
+    other = MariadbWorld(world.url, tables=["SELECT 1"])
+
+    def meanwhile(name):
+        if name == point:
+            other.run(
+                "CREATE TABLE hanging (log bigint PRIMARY KEY, FOREIGN KEY (log) REFERENCES logs (id) ON DELETE CASCADE)"
+            )
+            other.run("INSERT INTO hanging VALUES (1)")
+
+    planned = batch(plain, of_tenant("acme"), "b1")
+    with pytest.raises(Refused) as refused:
+        world.store(meanwhile).apply(planned)
+    assert refused.value.guard == "schema-changed"
+    assert ids(world) == {1, 2}
+    assert len(world.rows("hanging")) == 1
+    assert plain.receipt("b1") is None
+    other.close()
+
+
+def test_I02_a_definition_stays_while_a_batch_runs(world):
+    """From a batch's first statement to its end nobody alters the table or gives it a trigger."""
+    plain = ready(world.store())
+    world.insert("logs", [log(1), log(2)])
+    other = MariadbWorld(world.url, tables=["SET lock_wait_timeout = 0"])
+    told = []
+
+    def meanwhile(name):
+        if name == "batch.begun":
+            for statement in (
+                "ALTER TABLE logs RENAME COLUMN kind TO sort",
+                "CREATE TRIGGER t AFTER DELETE ON logs FOR EACH ROW SET @x = 1",
+            ):
+                with pytest.raises(pymysql.err.OperationalError) as waited:
+                    other.run(statement)
+                told.append(waited.value.args[0])
+
+    assert world.store(meanwhile).apply(batch(plain, of_tenant("acme"), "b1")).deleted == 2
+    assert told == [1205, 1205]
+    other.close()
+
+
 def test_I17_a_lock_wait_timeout_takes_the_whole_batch_back(world):
     """MariaDB rolls back only the statement that waited; we take back everything, receipt included, and forget the connection."""
     store = ready(world.store())

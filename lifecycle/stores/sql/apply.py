@@ -46,7 +46,8 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     selected = Selected(dialect, world, nearer(world, batch.bound, after))
     truths = _truths(dialect, selected, batch)
     dialect.begin(connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms)
-    if dialect.keep_schema(connection, selected.shape.table) != world.stamp(selected.shape.table):
+    mark = world.stamp(selected.shape.table)
+    if dialect.keep_schema(connection, selected.shape.table) != mark:
         raise SchemaMoved
     failpoint("batch.begun")
     _check_fence(connection, dialect, batch)
@@ -61,6 +62,8 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     changed = _change(connection, dialect, selected, truths, batch)
     if changed.count > (batch.remaining if known is None else min(known, batch.remaining)):
         raise Refused("more items match than the plan has left", guard="limit")
+    if not dialect.schema_kept(connection, selected.shape.table, mark):
+        raise SchemaMoved
     anonymising.prove(connection, selected, truths, _range(dialect, selected, batch), batch, before)
     failpoint("batch.changed")
     receipt = _close_receipt(connection, dialect, batch, (selected.shape, changed), taken)

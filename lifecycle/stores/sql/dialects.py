@@ -119,6 +119,9 @@ class Dialect(Protocol):
         The first statement of a batch: what it reads afterwards is not older than this.
         """
 
+    def schema_kept(self, connection: Connection, table: Table, mark: str | None) -> bool:
+        """Tell, once the rows are changed, whether the mark that `keep_schema` returned is still the table's."""
+
     def default_schema(self, connection: Connection) -> str | None:
         """Return the schema in which a table without one lies."""
 

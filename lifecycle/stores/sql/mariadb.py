@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
+from lifecycle.core.family import Name
 from lifecycle.core.transform import Transform
-from lifecycle.ports.store import Catalogue
-from lifecycle.stores.sql import mariadb_catalogue, mariadb_errors, mariadb_facts, mariadb_session
+from lifecycle.ports.store import Catalogue, Table
+from lifecycle.stores.sql import mariadb_catalogue, mariadb_errors, mariadb_facts, mariadb_session, mariadb_stamps
+from lifecycle.stores.sql.catalogue import clause_of
 from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Health, Truth, Typed
 from lifecycle.stores.sql.mariadb_fresh import UNBUILT, MariadbFresh
 from lifecycle.stores.sql.mariadb_health import MariadbHealth
@@ -97,6 +99,23 @@ class MariadbDialect(MariadbTypes):
     def catalogue(self, connection: Connection) -> Catalogue:
         """Read information_schema."""
         return mariadb_catalogue.read(connection, [table.name for table in self.ours.metadata.tables.values()])
+
+    def stamps(self, connection: Connection) -> Mapping[Name, str]:
+        """Return a mark of each table: a hash over what the server says about it."""
+        return mariadb_stamps.read_all(connection)
+
+    def keep_schema(self, connection: Connection, table: Table) -> str | None:
+        """Take the metadata lock of a change, though no row's, and return the table's mark."""
+        connection.execute(sa.select(sa.literal(1)).select_from(clause_of(table)).limit(0).with_for_update()).all()
+        return self._mark(connection, table)
+
+    def schema_kept(self, connection: Connection, table: Table, mark: str | None) -> bool:
+        """Look again: no lock keeps another table from referencing this one."""
+        return self._mark(connection, table) == mark
+
+    @staticmethod
+    def _mark(connection: Connection, table: Table) -> str | None:
+        return mariadb_stamps.read(connection, table.schema or "", table.name)
 
     def default_schema(self, connection: Connection) -> str | None:
         """Return the address's database."""

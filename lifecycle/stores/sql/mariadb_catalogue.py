@@ -72,7 +72,7 @@ def read(connection: Connection, ours: Sequence[str]) -> Catalogue:
         return found
 
     tables, columns, keys, indexes = (grouped(query) for query in (_TABLES, _COLUMNS, _KEYS, _INDEXES))
-    triggers = _triggers(connection)
+    triggers = triggers_of(connection)
     found = []
     for place, (found_table,) in tables.items():
         refers = any(key[4] == here for key in keys[place])
@@ -153,7 +153,8 @@ def _foreign_keys(place: Place, rows: Sequence[Any], indexes: Sequence[Any]) -> 
     return tuple(found)
 
 
-def _triggers(connection: Connection) -> Mapping[Place, list[str]]:
+def triggers_of(connection: Connection) -> Mapping[Place, list[str]]:
+    """Return the names of the triggers of the database's tables."""
     found: dict[Place, list[str]] = defaultdict(list)
     shown = shown_triggers(connection)
     for row in connection.exec_driver_sql(f"CALL {TRIGGERS}()" if shown else _VISIBLE):

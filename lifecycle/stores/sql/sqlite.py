@@ -148,6 +148,11 @@ class SqliteDialect:
         del table
         return self._version(connection)
 
+    def schema_kept(self, connection: Connection, table: Table, mark: str | None) -> bool:
+        """Always: the writer is alone with the schema."""
+        del connection, table, mark
+        return True
+
     @staticmethod
     def _version(connection: Connection) -> str:
         return str(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
