@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import servers
+from tests import mariadb, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,20 @@ def postgres_server() -> Iterator[servers.OwnPostgres | servers.ForeignPostgres]
 def postgres_url(postgres_server: servers.OwnPostgres | servers.ForeignPostgres) -> Iterator[str]:
     """An empty database of this test's own, as a SQLAlchemy URL."""
     with servers.fresh_database(postgres_server.url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[mariadb.OwnMariadb | mariadb.ForeignMariadb]:
+    """The session's MariaDB. Tests that kill theirs take `mariadb.own_mariadb_server()` instead."""
+    with mariadb.mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: mariadb.OwnMariadb | mariadb.ForeignMariadb) -> Iterator[str]:
+    """An empty database of this test's own, as a SQLAlchemy URL."""
+    with mariadb.fresh_mariadb(mariadb_server.url) as url:
         yield url
 
 

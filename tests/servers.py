@@ -504,10 +504,7 @@ def _wait_for_prometheus(process: subprocess.Popen[bytes], url: str, home: Path)
                 raise ServerUnavailable(f"Prometheus did not start; it said:\n{said}") from None
 
 
-# ---- MariaDB follows here: `MARIADB_VARIABLE`, `mariadb_server()`, `mariadb()`; the parts below are shared. ---------
-
-
-# ---- What every server of ours needs --------------------------------------------------------------------------------
+# ---- What every server of ours needs (MariaDB has tests/mariadb.py) --------------------------------------------------
 
 
 def _unprivileged(*preferred: str) -> pwd.struct_passwd | None:

@@ -41,9 +41,14 @@ from lifecycle.ports.reach import Survey
 from lifecycle.ports.store import Catalogue, Table
 
 _READABLE = ("table",)
-_FREE_TEXT = ("text", "json", "jsonb", "clob", "xml")
+_FREE_TEXT = ("text", "mediumtext", "longtext", "json", "jsonb", "clob", "xml")
 _ADDRESSES = ("inet", "cidr", "macaddr")
 _ID = re.compile(r"[^a-z0-9._-]+")
+
+
+def _word(type: str) -> str:
+    """Return a type's first word: a collation may follow it."""
+    return type.lower().partition(" ")[0]
 
 
 def propose(survey: Survey) -> tuple[Candidate, ...]:
@@ -205,7 +210,7 @@ def _table(
         disagreements=tuple(_disagreements(survey, place, found)),
         times=tuple(survey.times(place, plain, today)),
         persons=tuple(_persons(table, plain)),
-        free_text=tuple(c.name for c in table.columns if c.name in plain and c.type.lower() in _FREE_TEXT),
+        free_text=tuple(c.name for c in table.columns if c.name in plain and _word(c.type) in _FREE_TEXT),
         inside=tuple(_inside(place, table, edges)),
         on_delete=tuple(_on_delete(survey, place)),
         triggers=table.triggers,
@@ -225,7 +230,7 @@ def _persons(table: Table, plain: list[str]) -> Iterator[tuple[str, Holds]]:
     for column in table.columns:
         if column.name in plain:
             kind = person_kind(column.name, table.name)
-            if kind is None and column.type.lower() in _ADDRESSES:
+            if kind is None and _word(column.type) in _ADDRESSES:
                 kind = "other"
             if kind is not None:
                 yield column.name, kind

@@ -69,7 +69,8 @@ def _refuse_no_address(entry: StoreEntry, url: str) -> None:
         make_url(url)
     except (ArgumentError, ValueError):
         msg = f"store {entry.id}: what stands where its address is read from is no database address"
-        raise InvalidDocument(msg, advice="Write postgresql://USER@HOST/DATABASE or sqlite:///PATH.") from None
+        advice = "Write postgresql://USER@HOST/DATABASE, mariadb://USER@HOST/DATABASE or sqlite:///PATH."
+        raise InvalidDocument(msg, advice=advice) from None
 
 
 def _folder(entry: StoreEntry, url: str) -> str:

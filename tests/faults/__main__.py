@@ -7,7 +7,9 @@ another one during the recovery, a third one finishes; then an independent model
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lifecycle.ports.clock import SystemClock
 from lifecycle.ports.failpoint import NAMES, OF_ITEMS
-from tests import folders, portal, servers
+from tests import folders, mariadb, portal, servers
 from tests.faults import oracle, work
 from tests.faults.process import Ended, spawn
 from tests.faults.stored import BucketTemplate
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 ONLY_IN_RECOVERY = {"void.before": "batch.changed", "void.after": "batch.changed"}
 LIMITS = "limits: {least_batch: 5, first_batch: 5, most_batch: 5}\n"
 LOGS = 16
-STORES = ("sqlite", "postgresql", "files", "s3")
 MORE = {"files": OF_ITEMS, "s3": ("item.gone",)}
 CUTS = ("BEGIN", "receipt", "DELETE FROM", "COMMIT")
+BEGINS = {"mariadb": "START TRANSACTION"}
+STRUCK = ("batch.fenced", "batch.changed", "batch.receipt-sealed", "batch.committed")
+STORES = ("sqlite", "postgresql", "mariadb", "files", "s3")
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,13 @@ class Cut:
 class Template:
     """One prepared world of a store kind, copied for every case."""
 
-    def __init__(self, store: str, home: Path, postgres: str | None, now: datetime) -> None:
+    def __init__(self, store: str, home: Path, server: str | None, now: datetime) -> None:
         """Make the application's database and the deployment once."""
-        self.store, self.home, self.postgres, self.now = store, home / store, postgres, now
+        self.store, self.home, self.server, self.now = store, home / store, server, now
         self.home.mkdir()
         url = f"sqlite:///{self.home}/app.db"
-        if postgres is not None:
-            self._database = servers.fresh_database(postgres)
+        if server is not None:
+            self._database = self._fresh(server)
             url = self._database.__enter__()
         inventory: str | None = None
         if store == "files":
@@ -91,9 +95,13 @@ class Template:
         model: Any = folders if self.store == "files" else oracle
         return model.judge(self.before, self.read(world), self.must_go, sealed)
 
+    def _fresh(self, server: str, **template: str) -> Any:
+        make: Any = mariadb.fresh_mariadb if self.store == "mariadb" else servers.fresh_database
+        return make(server, **template)
+
     def close(self) -> None:
         """Drop the template's database."""
-        if self.postgres is not None:
+        if self.server is not None:
             self._database.__exit__(None, None, None)
 
     @contextmanager
@@ -106,12 +114,12 @@ class Template:
             if self.store == "files":
                 url = f"file://{folder}/root"
                 shutil.copytree(self.home / "root", folder / "root")
-            elif self.postgres is None:
+            elif self.server is None:
                 url = f"sqlite:///{folder}/app.db"
                 shutil.copyfile(self.home / "app.db", folder / "app.db")
             else:
                 source = urlsplit(self.world.url).path.lstrip("/")
-                url = stack.enter_context(servers.fresh_database(self.postgres, template=source))
+                url = stack.enter_context(self._fresh(self.server, template=source))
             portal.point_to(folder, url)
             world = portal.World(folder, url, self.now)
             if prepared:
@@ -142,26 +150,44 @@ def main() -> int:
     size.add_argument("--full", action="store_true", help="every hit, every recovery step: for long runs")
     parser.add_argument("--store", choices=STORES, action="append")
     arguments = parser.parse_args()
-    stores = arguments.store or list(STORES)
     began = time.monotonic()
     tally: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="lifecycle-faults-") as home, ExitStack() as stack:
-        url = stack.enter_context(servers.postgres()) if "postgresql" in stores else None
-        for store in stores:
+        for store in arguments.store or STORES:
+            server = _server(store, stack)
             template: AnyTemplate
             if store == "s3":
-                server = stack.enter_context(s3_server()).url
-                template = BucketTemplate(Path(home), server, SystemClock().now(), LIMITS, _prepare)
+                template = BucketTemplate(Path(home), server.url, SystemClock().now(), LIMITS, _prepare)
             else:
-                template = Template(store, Path(home), url if store == "postgresql" else None, SystemClock().now())
+                template = Template(store, Path(home), None if server is None else server.url, SystemClock().now())
             stack.callback(template.close)
-            for case in _cases(template, sample=arguments.sample, full=arguments.full):
-                _count(tally, f"{store} {case.name} #{case.nth} then #{case.again}", _kill(template, case))
-            if isinstance(template, Template) and store == "postgresql":
-                for cut in _cuts(sample=arguments.sample, full=arguments.full):
-                    _count(tally, f"{store} cut {cut.when} {cut.pattern} #{cut.nth}", _cut(template, cut))
+            for title, outcome in _disturbed(template, server, sample=arguments.sample, full=arguments.full):
+                _count(tally, f"{store} {title}", outcome)
     _report(tally, time.monotonic() - began)
     return 0 if not tally["bad cases"] and not tally["never hit"] else 1
+
+
+def _server(store: str, stack: ExitStack) -> Any:
+    """Return the running server that a kind of store needs."""
+    if store in {"sqlite", "files"}:
+        return None
+    start: Any = {"mariadb": mariadb.own_mariadb_server, "postgresql": servers.postgres_server, "s3": s3_server}[store]
+    return stack.enter_context(start())
+
+
+def _disturbed(template: AnyTemplate, server: Any, *, sample: bool, full: bool) -> Iterator[tuple[str, Any]]:
+    """Yield every disturbance of a store with its outcome."""
+    for case in _cases(template, sample=sample, full=full):
+        yield f"{case.name} #{case.nth} then #{case.again}", _kill(template, case)
+    if not isinstance(template, Template) or server is None:
+        return
+    for cut in _cuts(template.store, sample=sample, full=full):
+        yield f"cut {cut.when} {cut.pattern} #{cut.nth}", _cut(template, cut)
+    if template.store == "mariadb":
+        for name in STRUCK[1:3] if sample else STRUCK:
+            for nth in [1] if sample else [1, 2, 5]:
+                yield f"server killed at {name} #{nth}", _strike(template, server, name, nth)
+        yield "rows locked by the application", _locked(template)
 
 
 def _cases(template: AnyTemplate, *, sample: bool, full: bool) -> Iterator[Case]:
@@ -169,6 +195,9 @@ def _cases(template: AnyTemplate, *, sample: bool, full: bool) -> Iterator[Case]
     with template.copy("baseline") as world:
         hits = _must(spawn(world, _run)).answer["hits"]
     for place, name in enumerate(NAMES + MORE.get(template.store, ())):
+        # In every test run MariaDB is killed inside its transaction; the rest of the line is the same on all stores.
+        if sample and template.store == "mariadb" and not name.startswith("batch."):
+            continue
         last = 1 if name in ONLY_IN_RECOVERY else hits.get(name, 0)
         wanted = [1] if sample else sorted({1, min(2, last), last})
         for nth in wanted:
@@ -178,8 +207,8 @@ def _cases(template: AnyTemplate, *, sample: bool, full: bool) -> Iterator[Case]
                 yield Case(template.store, name, nth, again)
 
 
-def _cuts(*, sample: bool, full: bool) -> Iterator[Cut]:
-    for pattern in CUTS:
+def _cuts(store: str, *, sample: bool, full: bool) -> Iterator[Cut]:
+    for pattern in (BEGINS.get(store, CUTS[0]), *CUTS[1:]):
         for when in ("before", "after"):
             for nth in [2] if sample else range(1, 9 if full else 4):
                 yield Cut(pattern, when, nth)
@@ -208,7 +237,10 @@ def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]
         parts = urlsplit(world.url)
         command = [sys.executable, "-m", "tests.faults.proxy", str(parts.hostname), str(parts.port)]
         proxy = subprocess.Popen(
-            [*command, cut.pattern, cut.when, str(cut.nth)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, cut.pattern, cut.when, str(cut.nth), template.store],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         try:
             assert proxy.stdout is not None
@@ -228,6 +260,41 @@ def _cut(template: Template, cut: Cut) -> tuple[oracle.Verdict | None, list[str]
             happened = proxy.stdout.read() if proxy.stdout else ""
             proxy.wait()
         return (verdict, notes) if "cut" in happened else (None, [f"never hit ({ended.error})"])
+
+
+def _strike(
+    template: Template, server: mariadb.OwnMariadb, name: str, nth: int
+) -> tuple[oracle.Verdict | None, list[str]]:
+    """Kill the server itself at a failpoint while the process goes on; then the server comes back."""
+    with template.copy(f"struck-{name}-{nth}") as world:
+        victim, left = server.pid, [nth]
+
+        def strike(hit: str) -> None:
+            left[0] -= hit == name
+            if hit == name and left[0] == 0:
+                os.kill(victim, signal.SIGKILL)
+
+        def work_on(deployment: Any) -> None:
+            del deployment
+            with world.open(failpoint=strike) as own:
+                work.run(own)
+
+        ended = spawn(world, work_on)
+        if ended.error is None:
+            return None, ["never hit (it finished)"]
+        server.restart()
+        return _finish(template, world, [f"stopped ({ended.error.partition(':')[0]})"])
+
+
+def _locked(template: Template) -> tuple[oracle.Verdict | None, list[str]]:
+    """The application keeps due rows locked for as long as a run takes; then it lets go."""
+    with template.copy("locked") as world:
+        table, key = min(template.must_go, key=repr)
+        with portal.raw(world.url) as application:
+            application.execute(f"SELECT id FROM {table} WHERE id = {key!r} FOR UPDATE").fetchall()
+            ended = spawn(world, _run)
+        went_on = "went on by itself" if ended.error is None else "stopped, run again"
+        return _finish(template, world, [went_on])
 
 
 def _finish(template: AnyTemplate, world: portal.World, notes: list[str]) -> tuple[oracle.Verdict | None, list[str]]:

@@ -1,8 +1,8 @@
-"""A TCP proxy that cuts a PostgreSQL connection before a statement reaches the server, or after it took effect.
+"""A TCP proxy that cuts a database connection before a statement reaches the server, or after it took effect.
 
-`python -m tests.faults.proxy HOST PORT PATTERN before|after NTH` prints its port, passes everything on until it reads a
-line, then counts, and prints `cut` once it has cut. It only imports the standard library. PATTERN is looked for in what
-the client sends; with `COMMIT` only transactions that wrote a receipt count.
+`python -m tests.faults.proxy HOST PORT PATTERN before|after NTH postgresql|mariadb` prints its port, passes everything
+on until it reads a line, then counts, and prints `cut` once it has cut. It only imports the standard library. PATTERN
+is looked for in what the client sends; with `COMMIT` only transactions that wrote a receipt count.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ RECEIPT = b"receipt"
 class Cutter:
     """Counts matches over all connections and says when to cut."""
 
-    def __init__(self, pattern: bytes, when: str, nth: int) -> None:
+    def __init__(self, pattern: bytes, when: str, nth: int, protocol: str) -> None:
         """Cut `when` (before or after) the nth message with this pattern."""
-        self.pattern, self.when, self.nth = pattern, when, nth
+        self.pattern, self.when, self.nth, self.protocol = pattern, when, nth, protocol
         self.seen = 0
         self.armed = threading.Event()
         self.lock = threading.Lock()
+
+    def answered(self, data: bytes) -> bool:
+        """Tell whether a statement has taken effect: PostgreSQL is ready again, MariaDB begins to answer."""
+        return self.protocol == "mariadb" or data[-6:-5] == READY
 
     def matches(self, data: bytes, wrote_receipt: bool) -> bool:
         """Count a message; True for the one to cut at."""
@@ -54,7 +58,7 @@ def _arm(cutter: Cutter) -> None:
 def _talk(client: socket.socket, upstream: socket.socket, cutter: Cutter) -> None:
     back = threading.Event()
     stop = threading.Event()
-    threading.Thread(target=_answers, args=(upstream, client, back, stop), daemon=True).start()
+    threading.Thread(target=_answers, args=(upstream, client, back, stop, cutter), daemon=True).start()
     wrote_receipt = False
     while data := _read(client):
         cut = cutter.matches(data, wrote_receipt)
@@ -73,10 +77,12 @@ def _talk(client: socket.socket, upstream: socket.socket, cutter: Cutter) -> Non
         _close(end)
 
 
-def _answers(upstream: socket.socket, client: socket.socket, back: threading.Event, stop: threading.Event) -> None:
+def _answers(
+    upstream: socket.socket, client: socket.socket, back: threading.Event, stop: threading.Event, cutter: Cutter
+) -> None:
     while data := _read(upstream):
         if stop.is_set():
-            if data[-6:-5] == READY:
+            if cutter.answered(data):
                 back.set()
             continue
         try:
@@ -103,4 +109,4 @@ def _close(end: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), Cutter(sys.argv[3].encode(), sys.argv[4], int(sys.argv[5])))
+    serve(sys.argv[1], int(sys.argv[2]), Cutter(sys.argv[3].encode(), sys.argv[4], int(sys.argv[5]), sys.argv[6]))

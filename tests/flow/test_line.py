@@ -15,6 +15,7 @@ from tests.flow import world as made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.flow.world import Line
     from tests.portal import World
@@ -219,3 +220,25 @@ def test_a_plan_rests_on_one_reading_of_the_catalogue(line: Line) -> None:
         finally:
             event.remove(Engine, "before_cursor_execute", note)
     assert sum("pragma_table_xinfo" in statement for statement in asked) == 1
+
+
+@pytest.mark.parametrize("plan", ["rule", "leave"])
+def test_I03_the_line_on_mariadb(mariadb_url: str, tmp_path: Path, plan: str) -> None:
+    """Plan, approval, batches, verification, certificate on MariaDB; afterwards nothing is left to do."""
+    line = made.line(made.tempting(tmp_path / "deployment", mariadb_url))
+    with line.world.open() as deployment:
+        ran = execute.apply(deployment, line.hash_of(plan))
+        certificate = certify.issue(deployment, line.hash_of(plan))
+        assert execute.apply(deployment, line.hash_of(plan)).deleted in {0, ran.deleted}
+    assert line.gone() == line.must_go(plan)
+    assert (ran.outcome, ran.clean, ran.deleted) == ("done", True, len(line.must_go(plan)))
+    assert certificate.job == ran.job
+
+
+def test_I02_a_schema_that_changed_on_mariadb_stops_it(mariadb_url: str, tmp_path: Path) -> None:
+    """A new column, and a clone under the same address, need a new look there too."""
+    line = made.line(made.tempting(tmp_path / "deployment", mariadb_url))
+    made.execute(line.world, "UPDATE lifecycle_fence SET identity = 'another'")
+    assert refused(line, "leave") == "fingerprint"
+    made.execute(line.world, "ALTER TABLE access_log ADD COLUMN agent TEXT")
+    assert refused(line, "rule") in {"schema-changed", "fingerprint"}

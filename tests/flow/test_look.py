@@ -109,9 +109,10 @@ def test_I24_rows_become_overdue_on_the_day_of_their_ceiling(world: World) -> No
             assert logs_of(look.look(deployment)).overdue == overdue_at(days, now)
 
 
-def test_I24_postgresql_shows_planted_late_rows(postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
+def test_I24_a_server_shows_planted_late_rows(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> None:
     """The same facts on a server: late rows of another's transaction are seen by the next look."""
-    world = made.tempting(tmp_path / "deployment", postgres_url)
+    world = made.tempting(tmp_path / "deployment", request.getfixturevalue(server))
     with world.open(clock=SimulatedClock(world.now)) as deployment:
         made.hold(deployment, made.HELD, "access-log")
         made.end_contract(world, deployment)

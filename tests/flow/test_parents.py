@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> portal.World:
     now = SystemClock().now()
-    url = f"sqlite:///{tmp_path}/app.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    fixture = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}.get(request.param)
+    url = f"sqlite:///{tmp_path}/app.db" if fixture is None else request.getfixturevalue(fixture)
     portal.create_application(url, now, logs=4)
     return portal.create_deployment(tmp_path / "deployment", url, now)
 

@@ -121,12 +121,13 @@ def test_I35_a_bug_that_planned_too_is_caught(bug: Bug, world: World, monkeypatc
     assert over == set()
 
 
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in SAMPLE], ids=lambda bug: bug.name)
-def test_I35_a_planted_bug_is_caught_on_postgresql(
-    bug: Bug, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_I35_a_planted_bug_is_caught_on_a_server(
+    bug: Bug, server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same on a server: a broken executor gets no certificate, and afterwards the right one finishes the work."""
-    world = made.tempting(tmp_path / "deployment", postgres_url, logs=10)
+    world = made.tempting(tmp_path / "deployment", request.getfixturevalue(server), logs=10)
     line = made.line(world)
     with monkeypatch.context() as patch:
         bug.plant(patch)

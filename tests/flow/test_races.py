@@ -128,9 +128,10 @@ def test_I35_an_application_that_deletes_beside_the_job_raises_no_alarm(line: Li
     assert line.gone() == line.must_go("rule") | {("access_log", -1), ("access_log", -2)}
 
 
-def test_the_same_races_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
+def test_the_same_races_on_a_server(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> None:
     """On a server too: held from the second batch on, revived and moved rows stay, late ones go."""
-    world = made.tempting(tmp_path / "deployment", postgres_url, logs=10)
+    world = made.tempting(tmp_path / "deployment", request.getfixturevalue(server), logs=10)
     line = made.line(world)
     due = sorted(key for _, key in line.must_go("rule") if line.before["access_log"][key][1] == "Acme")
     revived, moved = due[:2]

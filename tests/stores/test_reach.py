@@ -1,4 +1,4 @@
-"""What foreign-key paths reach, as both databases count it: evidence for a draft, and nothing but counts."""
+"""What foreign-key paths reach, as each database counts it: evidence for a draft, and nothing but counts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lifecycle.core.selection import Bound, Selection, TenantScope
 from lifecycle.ports.reach import Reached
 from lifecycle.stores.sql import SqlStore
 from lifecycle.stores.sql.reach import SqlSurvey, survey
+from tests import mariadb
 from tests.servers import libpq_url
 
 TODAY = date(2026, 6, 1)
@@ -63,7 +64,7 @@ CASE = (None, "case")
 Open = Callable[[], AbstractContextManager[SqlSurvey]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def url(request: pytest.FixtureRequest) -> str:
     """The address of a small database of each product."""
     if request.param == "sqlite":
@@ -73,10 +74,20 @@ def url(request: pytest.FixtureRequest) -> str:
                 connection.execute(statement)
             connection.commit()
         return f"sqlite:///{path}"
+    if request.param == "mariadb":
+        return in_mariadb(request.getfixturevalue("mariadb_url"), *SHAPE, *ROWS)
     address: str = request.getfixturevalue("postgres_url")
     with psycopg.connect(libpq_url(address)) as server:
         for statement in (*SHAPE, *ROWS):
             server.execute(statement.encode())
+    return address
+
+
+def in_mariadb(address: str, *statements: str) -> str:
+    """Run statements whose identifiers stand in double quotes."""
+    with closing(mariadb.connect(address, sql_mode="ANSI_QUOTES")) as server:
+        for statement in statements:
+            server.cursor().execute(statement)
     return address
 
 
@@ -141,6 +152,20 @@ def test_types_tell_what_names_do_not(postgres_url: str) -> None:
     assert {name: guess.encoding for name, guess in found.items()} == {"x": "utc", "y": "utc", "z": "date"}
     assert (found["x"].filled, found["x"].naive, found["y"].filled, found["y"].naive) == (1, False, 0, True)
     assert (found["z"].filled, found["z"].future) == (1, 1)
+
+
+def test_mariadbs_types_tell_what_they_do_not_say(mariadb_url: str) -> None:
+    """A timestamp is a moment; a datetime may be on any clock, and the draft says so; years and times are none."""
+    in_mariadb(
+        mariadb_url,
+        "CREATE TABLE t (id int PRIMARY KEY, opening_time time, built year, x timestamp NULL, y datetime(3), z date)",
+        "INSERT INTO t VALUES (1, '10:00', 2020, '2026-01-01', NULL, '2027-01-01')",
+    )
+    with survey(mariadb_url) as store:
+        found = {g.column: g for g in store.times((None, "t"), ["opening_time", "built", "x", "y", "z"], TODAY)}
+
+    assert {name: guess.encoding for name, guess in found.items()} == {"x": "utc", "y": "utc", "z": "date"}
+    assert (found["x"].naive, found["y"].naive, found["z"].naive, found["z"].future) == (False, True, False, 1)
 
 
 def test_looking_changes_nothing(seen: Open) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of cases are read as tables
-"""One selection, two databases, three readings: SQL, the verifier's SQL, and a plain filter that is written here.
+"""One selection, three databases, three readings: SQL, the verifier's SQL, and a plain filter that is written here.
 
 The filter shares no code with the product: it reads Python values with the standard library and decides row by row.
 """
@@ -30,6 +30,7 @@ from lifecycle.core.selection import (
 )
 from lifecycle.ports.store import HoldRow, TenantRow
 from lifecycle.stores.sql import SqlStore
+from tests import mariadb
 from tests.servers import libpq_url
 
 ROWS, SELECTIONS = 400, 60
@@ -351,6 +352,44 @@ def postgresql_target(url, dataset, tables):
     connection.close()
 
 
+@pytest.fixture(params=["utf8mb4_general_ci", "utf8mb4_bin", "utf8mb4_nopad_bin", "utf8mb3_unicode_ci"])
+def mariadb_store(mariadb_url, request):
+    connection = mariadb.connect(mariadb_url, autocommit=False, sql_mode="NO_BACKSLASH_ESCAPES")
+    listed = TABLE.replace("`", "``")
+
+    def insert(rows):
+        with connection.cursor() as cursor:
+            marks = ", ".join(["%s"] * len(NAMES))
+            statement = f"INSERT INTO `{listed.replace('%', '%%')}` VALUES ({marks})"
+            for row in rows:
+                cursor.execute(
+                    statement, [v.replace(tzinfo=None) if isinstance(v, datetime) else v for v in row.values()]
+                )
+        connection.commit()
+
+    kinds = [
+        "bigint PRIMARY KEY",
+        "varchar(50)",
+        "datetime(3)",
+        "datetime(6)",
+        "date",
+        "bigint",
+        "decimal(20)",
+        "tinytext",
+        "varchar(50)",
+        "bigint",
+        "boolean",
+    ]
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in zip(NAMES.values(), kinds, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE `{listed}` ({columns}) COLLATE {request.param}")
+    connection.commit()
+    store = SqlStore("s", mariadb_url, [DATASET], deployment="d")
+    yield store, insert
+    store.close()
+    connection.close()
+
+
 @pytest.mark.parametrize("kind", ["sqlite_store", "postgresql_store"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_I06_I09_I14_a_selection_means_the_same_rows_everywhere(request, kind, seed):
@@ -358,6 +397,13 @@ def test_I06_I09_I14_a_selection_means_the_same_rows_everywhere(request, kind, s
     rng = random.Random(f"selections {seed}")
     rows = [make_row(rng, number) for number in range(ROWS)]
     assert agree(rng, rows, *request.getfixturevalue(kind), SELECTIONS) == SELECTIONS
+
+
+def test_I06_I09_I14_a_selection_means_the_same_rows_on_mariadb(mariadb_store):
+    """The same on MariaDB, whatever the collation of its columns ignores."""
+    rng = random.Random("selections 3")
+    rows = [make_row(rng, number) for number in range(ROWS)]
+    assert agree(rng, rows, *mariadb_store, SELECTIONS) == SELECTIONS
 
 
 @pytest.mark.parametrize("kind", ["sqlite_family", "postgresql_family"])

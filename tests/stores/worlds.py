@@ -1,19 +1,22 @@
-"""Targets for the contract suite: the same small world in SQLite and in PostgreSQL."""
+"""Targets for the contract suite: the same small world in SQLite, in PostgreSQL and in MariaDB."""
 
 import sqlite3
 from datetime import UTC, date, datetime
 
 import psycopg
+import pymysql
 from psycopg.rows import dict_row
 
 from lifecycle.stores.sql import SqlStore
 from lifecycle.stores.sql.keys import open_keys
 from lifecycle.testing import store_world as w
+from tests import mariadb
 from tests.servers import libpq_url
 
 TYPES = {
     "sqlite": {"integer": "INTEGER", "text": "TEXT", "time": "TEXT", "date": "TEXT"},
     "postgresql": {"integer": "bigint", "text": "text", "time": "timestamptz", "date": "date"},
+    "mariadb": {"integer": "bigint", "text": "varchar(190)", "time": "datetime(6)", "date": "date"},
 }
 
 
@@ -95,3 +98,23 @@ class PostgresqlWorld(SqlWorld):
 
     def run(self, statement, values=()):
         return self.connection.execute(statement, list(values) or None)
+
+
+class MariadbWorld(SqlWorld):
+    """The application has a mode in which the server believes everything, and dictionaries for rows."""
+
+    mark = "%s"
+
+    def __init__(self, url, datasets=w.DATASETS, tables=None):
+        super().__init__(url, datasets)
+        self.connection = mariadb.connect(url, sql_mode="", cursorclass=pymysql.cursors.DictCursor)
+        for statement in tables or ddl("mariadb"):
+            self.run(statement)
+
+    def run(self, statement, values=()):
+        cursor = self.connection.cursor()
+        cursor.execute(statement, list(values) or None)
+        return cursor
+
+    def value(self, value):
+        return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

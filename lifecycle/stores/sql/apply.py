@@ -20,7 +20,7 @@ from lifecycle.ports.failpoint import Failpoint
 from lifecycle.ports.store import Batch, Receipt
 from lifecycle.stores.sql import anonymising, contested, links, members, tables
 from lifecycle.stores.sql.catalogue import Shape, World, word_of
-from lifecycle.stores.sql.dialects import Changed, Dialect, Truth, Typed
+from lifecycle.stores.sql.dialects import RENEWED, Changed, Dialect, Truth, Typed
 from lifecycle.stores.sql.keys import close_keys, frame
 from lifecycle.stores.sql.select import Selected, cascades
 from lifecycle.stores.sql.walk import bounds, nearer, read_cursor
@@ -46,7 +46,8 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     selected = Selected(dialect, world, nearer(world, batch.bound, after))
     truths = _truths(dialect, selected, batch)
     dialect.begin(connection, lock_timeout_ms=batch.lock_timeout_ms, statement_timeout_ms=batch.statement_timeout_ms)
-    if dialect.keep_schema(connection, selected.shape.table) != world.stamp(selected.shape.table):
+    mark = world.stamp(selected.shape.table)
+    if dialect.keep_schema(connection, selected.shape.table) != mark:
         raise SchemaMoved
     failpoint("batch.begun")
     _check_fence(connection, dialect, batch)
@@ -61,6 +62,8 @@ def carry_out(connection: Connection, dialect: Dialect, world: World, batch: Bat
     changed = _change(connection, dialect, selected, truths, batch)
     if changed.count > (batch.remaining if known is None else min(known, batch.remaining)):
         raise Refused("more items match than the plan has left", guard="limit")
+    if not dialect.schema_kept(connection, selected.shape.table, mark):
+        raise SchemaMoved
     anonymising.prove(connection, selected, truths, _range(dialect, selected, batch), batch, before)
     failpoint("batch.changed")
     receipt = _close_receipt(connection, dialect, batch, (selected.shape, changed), taken)
@@ -157,7 +160,10 @@ def _change(connection: Connection, dialect: Dialect, selected: Selected, truths
             for name in names:
                 word_of(selected.shape.table, name)
             attached = sa.or_(*(selected.table.c[name].is_not(None) for name in names))
-            statement = sa.update(selected.table).values(dict.fromkeys(names, sa.null())).where(*truths, attached)
+            # A time that renews itself would make the row young again: it is written back as it is.
+            kept = {c.name: selected.table.c[c.name] for c in selected.shape.table.columns if c.type.endswith(RENEWED)}
+            values = {**kept, **dict.fromkeys(names, sa.null())}
+            statement = sa.update(selected.table).values(values).where(*truths, attached)
         case Anonymise():
             statement = anonymising.statement(dialect, selected, batch.action, truths)
         case _:

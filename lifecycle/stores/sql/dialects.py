@@ -22,6 +22,9 @@ from lifecycle.stores.sql.tables import OurTables
 Expression = sa.ColumnElement[Any]
 Truth = sa.ColumnElement[bool]
 
+RENEWED = " on update"
+"""What a catalogue adds to the type of a column that every update of its row sets to the present."""
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -29,6 +32,16 @@ class Typed:
 
     expression: Expression
     word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a server tells that somebody should know: as a finding about the whole store."""
+
+    code: str
+    what: str
+    fix: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,7 @@ class Facts:
     system: str
     alias: str
     more: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[Remark] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +119,14 @@ class Dialect(Protocol):
         The first statement of a batch: what it reads afterwards is not older than this.
         """
 
+    def schema_kept(self, connection: Connection, table: Table, mark: str | None) -> bool:
+        """Tell, once the rows are changed, whether the mark that `keep_schema` returned is still the table's."""
+
     def default_schema(self, connection: Connection) -> str | None:
         """Return the schema in which a table without one lies."""
+
+    def prefers_key(self, connection: Connection, rows: int, due: sa.Select[Any]) -> bool:
+        """Tell whether so many of a table's rows are due (`due` selects them) that a walk by key beats one by time."""
 
     # ---- types: which columns can carry a tenant, a time, a value ----
 
@@ -184,16 +204,6 @@ class Dialect(Protocol):
 
     def fresh(self) -> Fresh:
         """Return this dialect's way to look again, which shares no expression with the methods above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a server tells that somebody should know: as a finding about the whole store."""
-
-    code: str
-    what: str
-    fix: str
-    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _KINDS = {
     "partitioned": "a table with partitions or heirs is not served yet",
     "foreign": "a foreign table lies in another database",
     "virtual": "a virtual table keeps its rows elsewhere",
+    "non-transactional": "its engine has no transactions: a batch that fails could not be taken back",
+    "versioned": "a system-versioned table keeps every deleted row in its history",
 }
 _TAKES = {"CASCADE": "delete", "SET NULL": "set-null", "SET DEFAULT": "set-default"}
 
@@ -216,6 +218,7 @@ def findings(
         what = "our role is a superuser"
         fix = "Use the executor role of deploy/sql."
         found.append(Finding("superuser", store, None, what, fix, False))
+    found += [Finding(note.code, store, None, note.what, note.fix, note.fatal) for note in facts.notes]
     for name in datasets:
         found += Inspection(store, dialect, world, world.dataset(name), size).run()
     if not any(finding.code == "missing-table" for finding in found):

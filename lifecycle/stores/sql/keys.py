@@ -16,11 +16,16 @@ from lifecycle.core.family import Name
 from lifecycle.evidence.digest import keyed_digest
 from lifecycle.evidence.seal import open_sealed, seal
 from lifecycle.stores.sql.dialects import Changed, Dialect
+from lifecycle.stores.sql.mariadb import MariadbDialect
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.sqlite import SqliteDialect
 
 _PARTS = {b"LCK1": 3, b"LCK2": 4}
-_OPENERS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
+_OPENERS: dict[str, Callable[[], Dialect]] = {
+    "mariadb": MariadbDialect,
+    "postgresql": PostgresqlDialect,
+    "sqlite": SqliteDialect,
+}
 
 
 def frame(dialect: str, changed: Changed, member: Name | None = None) -> bytes:

@@ -145,7 +145,8 @@ class SqlSurvey:
         word = word_of(table, column)
         typed = self._by_type(word)
         sampled = fits = None
-        naive = _naive(word)
+        # A type that says "local" and nothing else does not say whose clock it means.
+        naive = self._fits(word, "local") and not self._fits(word, "iso-text")
         if typed is None:
             if not _worth_a_sample(word, column):
                 return None
@@ -170,7 +171,8 @@ class SqlSurvey:
         return next((e for e in sure if self._fits(word, e) and not self._fits(word, "iso-text")), None)
 
     def _fits(self, word: str, encoding: Encoding) -> bool:
-        return self._dialect.fits_time(word, TimeColumn(column="any", encoding=encoding))
+        zone = "UTC" if encoding == "local" else None
+        return self._dialect.fits_time(word, TimeColumn(column="any", encoding=encoding, zone=zone))
 
     def _sample(self, table: Table, column: str) -> list[object]:
         source = clause_of(table)
@@ -197,10 +199,6 @@ class SqlSurvey:
     def _number(self, query: sa.Select[Any]) -> int:
         found: int = self._connection.execute(query).scalar_one()
         return found
-
-
-def _naive(word: str) -> bool:
-    return "without time zone" in word.lower()
 
 
 def _worth_a_sample(word: str, column: str) -> bool:

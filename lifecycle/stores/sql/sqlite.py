@@ -148,6 +148,11 @@ class SqliteDialect:
         del table
         return self._version(connection)
 
+    def schema_kept(self, connection: Connection, table: Table, mark: str | None) -> bool:
+        """Always: the writer is alone with the schema."""
+        del connection, table, mark
+        return True
+
     @staticmethod
     def _version(connection: Connection) -> str:
         return str(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
@@ -156,6 +161,11 @@ class SqliteDialect:
         """SQLite has none."""
         del connection
         return None
+
+    def prefers_key(self, connection: Connection, rows: int, due: sa.Select[Any]) -> bool:
+        """Never: no walk goes by time."""
+        del connection, rows, due
+        return False
 
     def fits_time(self, word: str, time: TimeColumn) -> bool:
         """Any type may hold anything; numbers in a text column would be compared as text, so they are refused."""

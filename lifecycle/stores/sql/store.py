@@ -78,11 +78,17 @@ from lifecycle.stores.sql import (
 from lifecycle.stores.sql.catalogue import World, world_of
 from lifecycle.stores.sql.dialects import Dialect, Facts
 from lifecycle.stores.sql.kin import Kin, kin_of
+from lifecycle.stores.sql.mariadb import MariadbDialect
 from lifecycle.stores.sql.postgresql import PostgresqlDialect
 from lifecycle.stores.sql.residue import Mirrors
 from lifecycle.stores.sql.sqlite import SqliteDialect
 
-DIALECTS: dict[str, Callable[[], Dialect]] = {"postgresql": PostgresqlDialect, "sqlite": SqliteDialect}
+DIALECTS: dict[str, Callable[[], Dialect]] = {
+    "mariadb": MariadbDialect,
+    "mysql": MariadbDialect,
+    "postgresql": PostgresqlDialect,
+    "sqlite": SqliteDialect,
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,7 +126,7 @@ class _Look(threading.local):
 
 
 class SqlStore:
-    """One SQLite or PostgreSQL database. Thread-safe; connections are made on use."""
+    """One SQLite, PostgreSQL or MariaDB database. Thread-safe; connections are made on use."""
 
     def __init__(
         self,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import Dialect as SqlAlchemyDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -28,11 +29,24 @@ class OurTables:
     tenant: sa.Table
     receipt: sa.Table
     migration: sa.Table
+    once: str
+    """What follows an INSERT that does nothing where the key is there."""
+    duplicate: int | None
+    """The driver's number of a duplicate key, where a count of rows does not tell an INSERT that did nothing."""
 
 
-def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) -> OurTables:
-    """Describe our tables. `text` compares byte-exact in the dialect."""
+def our_tables(
+    schema: str | None,
+    prefix: str,
+    text: sa.types.TypeEngine[str],
+    *,
+    once: str = "ON CONFLICT DO NOTHING",
+    duplicate: int | None = None,
+    **options: Any,
+) -> OurTables:
+    """Describe our tables. `text` compares byte-exact in the dialect; `options` are the dialect's own for a table."""
     metadata = sa.MetaData(schema=schema)
+    sealed = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
     fence = sa.Table(
         f"{prefix}fence",
         metadata,
@@ -43,6 +57,7 @@ def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) 
         sa.Column("hold_version", sa.BigInteger, nullable=False),
         sa.Column("stopped", sa.Boolean, nullable=False),
         sa.Column("checkpoint", sa.Text),
+        **options,
     )
     hold = sa.Table(
         f"{prefix}hold",
@@ -53,6 +68,7 @@ def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) 
         # The same id as a number where it is one, canonically: an integer column joins it without a cast.
         sa.Column("number", sa.BigInteger),
         sa.Column("dataset", text),
+        **options,
     )
     sa.Index(f"{prefix}hold_tenant", hold.c.tenant)
     sa.Index(f"{prefix}hold_number", hold.c.number)
@@ -62,6 +78,7 @@ def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) 
         sa.Column("id", text, primary_key=True),
         sa.Column("number", sa.BigInteger),
         sa.Column("grp", text, nullable=False),
+        **options,
     )
     sa.Index(f"{prefix}tenant_number", tenant.c.number)
     receipt = sa.Table(
@@ -72,15 +89,17 @@ def our_tables(schema: str | None, prefix: str, text: sa.types.TypeEngine[str]) 
         sa.Column("deleted", sa.BigInteger, nullable=False),
         sa.Column("cascaded", sa.Text, nullable=False),
         sa.Column("digest", sa.Text),
-        sa.Column("sealed", sa.LargeBinary),
+        sa.Column("sealed", sealed),
         sa.Column("checkpoint", sa.Text),
+        **options,
     )
     migration = sa.Table(
         f"{prefix}migration",
         metadata,
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+        **options,
     )
-    return OurTables(metadata, fence, hold, tenant, receipt, migration)
+    return OurTables(metadata, fence, hold, tenant, receipt, migration, once, duplicate)
 
 
 def statements(ours: OurTables, deployment: str, dialect: SqlAlchemyDialect, random_id: str) -> list[str]:
@@ -100,10 +119,10 @@ def statements(ours: OurTables, deployment: str, dialect: SqlAlchemyDialect, ran
     # The deployment's id was matched against its pattern: no quote can be in it.
     made.append(
         f"INSERT INTO {quote(ours.fence)} (id, deployment, identity, epoch, hold_version, stopped) "  # noqa: S608
-        f"VALUES (1, '{deployment}', {random_id}, 0, 0, false) ON CONFLICT DO NOTHING"
+        f"VALUES (1, '{deployment}', {random_id}, 0, 0, false) {ours.once.format(key='id')}"
     )
     made.append(
-        f"INSERT INTO {quote(ours.migration)} (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING"  # noqa: S608
+        f"INSERT INTO {quote(ours.migration)} (version) VALUES ({VERSION}) {ours.once.format(key='version')}"  # noqa: S608
     )
     return made
 
@@ -129,9 +148,14 @@ def insert_receipt(connection: Connection, ours: OurTables, batch_id: str, state
     quoted = connection.dialect.identifier_preparer.format_table(ours.receipt)
     statement = sa.text(
         f"INSERT INTO {quoted} (batch_id, state, deleted, cascaded) "  # noqa: S608 - our own table's name
-        "VALUES (:batch_id, :state, 0, '{}') ON CONFLICT DO NOTHING"
+        "VALUES (:batch_id, :state, 0, '{}')" + ("" if ours.duplicate else f" {ours.once}")
     )
-    return connection.execute(statement, {"batch_id": batch_id, "state": state}).rowcount == 1
+    try:
+        return connection.execute(statement, {"batch_id": batch_id, "state": state}).rowcount == 1
+    except sa.exc.IntegrityError as error:
+        if error.orig is None or ours.duplicate is None or error.orig.args[:1] != (ours.duplicate,):
+            raise
+        return False
 
 
 def as_number(id: str) -> int | None:

@@ -75,8 +75,8 @@ def bounds(dialect: Dialect, selected: Selected, after: Cursor | None, upto: Cur
         if cursor is None or not cursor.at:
             continue
         found = columns(selected, cursor.by)
-        if cursor.by != "key":
-            # The bare bound on the leading column is what the index starts and stops at.
+        if cursor.by != "key" or len(cursor.at) > 1:
+            # The bare bound on the leading column is what the index starts and stops at: MariaDB knows none in a row's.
             edge = dialect.from_cursor(found[0], cursor.at[0])
             time = found[0].expression
             if side is beyond:
@@ -139,6 +139,9 @@ def _way(connection: Connection, dialect: Dialect, selected: Selected) -> Way:
     leads = any(index[0] == time.column for index in selected.shape.table.indexed)
     if not leads or not dialect.walks_by_time(selected.shape.word(time.column)):
         return "key"
+    first = sa.select(sa.literal(1)).select_from(selected.source).where(selected.compiler.before(due[0]))
+    if dialect.prefers_key(connection, selected.shape.table.row_estimate, first):
+        return "key"
     return "edge" if _dense(connection, dialect, selected) else "time"
 
 
@@ -174,7 +177,8 @@ def _next(
     piece = sa.select(*named).select_from(selected.source).where(*truths).order_by(*order).limit(size).cte("piece")
     inner = [Typed(piece.c[f"c{number}"], column.word) for number, column in enumerate(found)]
     last: list[Expression] = [dialect.as_cursor(column) for column in inner]
-    items = sa.select(sa.func.count()).select_from(piece).scalar_subquery()
+    # A window, not a second look at the piece: MariaDB would select it twice.
+    items = sa.func.count().over()
     query = sa.select(items, *last).order_by(*(column.expression.desc() for column in inner)).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else (row[0], tuple(row[1:]))
