@@ -1,4 +1,4 @@
-"""A table of persons in two databases, its declared transforms, and what must become of each value: plain Python.
+"""A table of persons in three databases, its declared transforms, and what must become of each value: plain Python.
 
 The oracle shares no code with the product: it reads values as drivers give them and decides by their parts.
 """
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 CUTOFF = date(2025, 12, 31)
 OLD, YOUNG = date(2025, 6, 1), date(2026, 2, 20)
 COLUMNS = {
-    "id": ("INTEGER PRIMARY KEY", "bigint PRIMARY KEY"),
-    "firm": ("TEXT", "text"),
-    "made": ("TEXT", "timestamptz"),
-    "note": ("TEXT", "text"),
-    "name": ("TEXT NOT NULL", "character varying(40) NOT NULL"),
-    "vip": ("BOOLEAN", "boolean"),
-    "level": ("INTEGER", "smallint"),
-    "born": ("TEXT", "date"),
-    "seen": ("TEXT", "timestamptz"),
-    "left_at": ("TEXT", "timestamp"),
-    "wrote": ("TEXT", "text"),
-    "income": ("INTEGER", "integer"),
-    "weight": ("REAL", "numeric"),
-    "email": ("TEXT NOT NULL UNIQUE", "text NOT NULL UNIQUE"),
-    "code": ("VARCHAR(24) UNIQUE", "character varying(24) UNIQUE"),
-    "external": ("TEXT", "uuid"),
-    "country": ("TEXT", "text"),
+    "id": ("INTEGER PRIMARY KEY", "bigint PRIMARY KEY", "bigint PRIMARY KEY"),
+    "firm": ("TEXT", "text", "varchar(190)"),
+    "made": ("TEXT", "timestamptz", "datetime(6)"),
+    "note": ("TEXT", "text", "text"),
+    "name": ("TEXT NOT NULL", "character varying(40) NOT NULL", "varchar(40) NOT NULL"),
+    "vip": ("BOOLEAN", "boolean", "boolean"),
+    "level": ("INTEGER", "smallint", "smallint"),
+    "born": ("TEXT", "date", "date"),
+    "seen": ("TEXT", "timestamptz", "timestamp(6) NULL"),
+    "left_at": ("TEXT", "timestamp", "datetime(6)"),
+    "wrote": ("TEXT", "text", "text"),
+    "income": ("INTEGER", "integer", "int"),
+    "weight": ("REAL", "numeric", "decimal(20,7)"),
+    "email": ("TEXT NOT NULL UNIQUE", "text NOT NULL UNIQUE", "varchar(190) NOT NULL UNIQUE"),
+    "code": ("VARCHAR(24) UNIQUE", "character varying(24) UNIQUE", "varchar(24) UNIQUE"),
+    "external": ("TEXT", "uuid", "uuid"),
+    "country": ("TEXT", "text", "char(2)"),
 }
 TREATMENTS = (
     Keep(column="id", why="A running number that stands nowhere else"),
@@ -86,7 +86,7 @@ ALMOST = (
 
 def ddl(kind: str) -> list[str]:
     """Return the table's statement."""
-    place = 0 if kind == "sqlite" else 1
+    place = ("sqlite", "postgresql", "mariadb").index(kind)
     listed = ", ".join(f"{name} {words[place]}" for name, words in COLUMNS.items())
     return [f"CREATE TABLE persons ({listed})", "CREATE INDEX persons_made ON persons (made)"]
 
@@ -150,8 +150,10 @@ def anonymous(number: int, rng: random.Random, kind: str, **more: Any) -> dict[s
 
 def stored(row: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return a row as the application writes it into that database."""
-    if kind != "sqlite":
+    if kind == "postgresql":
         return row
+    if kind == "mariadb":
+        return row | {"external": row["external"] and str(row["external"])}
     changed = {"weight": None if row["weight"] is None else float(row["weight"])}
     if isinstance(row["external"], UUID):
         changed["external"] = str(row["external"])

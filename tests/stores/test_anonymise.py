@@ -1,4 +1,4 @@
-"""Anonymising in two databases, against a plain reading of each value."""
+"""Anonymising in three databases, against a plain reading of each value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lifecycle.core.transform import CoarseDate, CoarseNumber, Constant, Keep, S
 from lifecycle.ports.store import HoldRow, Store
 from lifecycle.testing import store_world as w
 from tests.stores import anonymised as a
-from tests.stores.worlds import PostgresqlWorld, SqliteWorld, SqlWorld
+from tests.stores.worlds import MariadbWorld, PostgresqlWorld, SqliteWorld, SqlWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROWS = 300
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which database."""
     return str(request.param)
@@ -35,6 +35,8 @@ def world(request: pytest.FixtureRequest, kind: str) -> Any:
     """An application with one table of persons."""
     if kind == "sqlite":
         made: SqlWorld = SqliteWorld(request.getfixturevalue("sqlite_path"), (a.PERSONS,), a.ddl(kind))
+    elif kind == "mariadb":
+        made = MariadbWorld(request.getfixturevalue("mariadb_url"), (a.PERSONS,), a.ddl(kind))
     else:
         made = PostgresqlWorld(request.getfixturevalue("postgres_url"), (a.PERSONS,), a.ddl(kind))
         made.run("SET TimeZone = 'UTC'")
@@ -133,6 +135,95 @@ def test_I09_dates_beyond_every_calendar_are_removed(postgres_url: str) -> None:
     left = world.run("SELECT born::text, seen FROM persons ORDER BY id").fetchall()
     assert [row["born"] for row in left] == [None] * 5 + ["9999-01-01"]
     assert {row["seen"] for row in left} == {None}
+    world.close()
+
+
+def test_I09_dates_that_no_calendar_has_are_removed_on_mariadb(mariadb_url: str) -> None:
+    """Zeros in a date, the 31st of February and the first second of a TIMESTAMP break no statement: they go."""
+    world = MariadbWorld(mariadb_url, (a.PERSONS,), a.ddl("mariadb"))
+    world.run("SET sql_mode = 'ALLOW_INVALID_DATES'")
+    store = w.ready(world.store())
+    rng = random.Random(4)
+    odd = ("0000-00-00", "2025-00-10", "2025-01-00", "2025-02-31", "0000-01-01", "0001-02-03", "9999-12-31")
+    rows = [a.person(n, rng, firm="acme", made=w.at(a.OLD), born=None, seen=None) for n in range(len(odd))]
+    world.insert("persons", [a.stored(row, "mariadb") for row in rows])
+    for number, value in enumerate(odd):
+        world.run("UPDATE persons SET born = %s, left_at = %s WHERE id = %s", [value, f"{value} 11:00:00", number])
+    for number, value in ((0, "1970-01-01 00:00:01"), (1, "1970-02-01 00:00:00"), (2, "2038-01-19 03:14:07")):
+        world.run("UPDATE persons SET seen = %s WHERE id = %s", [value, number])
+    for name in ("born", "seen", "left_at"):
+        alone = next(transform for transform in a.PERSONS.transforms if transform.column == name)
+        asked = replace(a.bound(), selection=a.bound().selection.model_copy(update={"undone": (alone,)}))
+        assert store.count(asked).items == store.residue(asked).items, name
+    assert store.count(a.bound()).items == store.residue(a.bound()).items == len(odd)
+    assert run(store, a.bound()) == len(odd)
+    assert store.count(a.bound()).items == store.residue(a.bound()).items == 0
+    left = world.run("SELECT CAST(born AS CHAR) AS born, seen FROM persons ORDER BY id").fetchall()
+    assert [row["born"] for row in left] == [None] * 5 + ["0001-01-01", "9999-01-01"]
+    assert [str(row["seen"]) for row in left if row["seen"]] == ["1970-02-01 00:00:00", "2038-01-01 00:00:00"]
+    world.close()
+
+
+def test_I01_a_time_that_renews_itself_stays_as_it_is(mariadb_url: str) -> None:
+    """MariaDB sets such a column to the present with each change: as a start time, and as a column that is kept."""
+    renewed = "timestamp(6) NULL DEFAULT NULL ON UPDATE current_timestamp(6)"
+    kept = a.PERSONS.model_copy(update={"anonymise": (*a.TREATMENTS, Keep(column="touched", why="Nobody's"))})
+    world = MariadbWorld(mariadb_url, (kept,), a.ddl("mariadb"))
+    world.run(f"ALTER TABLE persons MODIFY made {renewed}, ADD touched {renewed}")
+    store = w.ready(world.store())
+    rng = random.Random(5)
+    rows = [a.person(n, rng, firm="acme", made=w.at(a.OLD), touched=w.at(a.OLD)) for n in range(20)]
+    world.insert("persons", [a.stored(row, "mariadb") for row in rows])
+    before = world.rows("persons")
+    assert run(store, a.bound()) == 20
+    after = world.rows("persons")
+    assert all(a.is_done(row, "mariadb") for row in after)
+    assert [(row["made"], row["touched"]) for row in after] == [(row["made"], row["touched"]) for row in before]
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("word", "transform", "fits"),
+    [
+        ("char(4) COLLATE utf8mb4_bin", Constant(column="note", value="x "), False),
+        ("char(4) COLLATE utf8mb4_bin", Constant(column="note", value="x"), True),
+        ("varchar(9) CHARACTER SET latin1", Constant(column="note", value="日本"), False),
+        ("tinytext", Constant(column="note", value="日" * 100), False),
+        ("tinytext", Constant(column="note", value="日" * 85), True),
+        ("tinyint", Constant(column="note", value=128), False),
+        ("tinyint unsigned", Constant(column="note", value=255), True),
+        ("decimal(4,2)", Constant(column="note", value=100), False),
+        ("decimal(4,2)", Constant(column="note", value=-99), True),
+        ("enum('a')", Constant(column="note", value="a"), False),
+        ("double", CoarseNumber(column="note", step=2), False),
+        ("varchar(9)", CoarseDate(column="note", to="year"), False),
+        ("datetime(3)", CoarseDate(column="note", to="year"), True),
+        ("bigint unsigned", CoarseNumber(column="note", step=1000), True),
+        ("uuid", Token(column="note"), True),
+        ("uuid", Token(column="note", suffix="@x"), False),
+    ],
+    ids=str,
+)
+def test_what_a_column_of_mariadb_cannot_hold_is_refused_beforehand(
+    mariadb_url: str, word: str, transform: Any, fits: bool
+) -> None:
+    """What fits is done after the change; what the server would cut, round, convert or refuse is never tried."""
+    treated = tuple(transform if one.column == "note" else one for one in a.TREATMENTS)
+    persons = a.PERSONS.model_copy(update={"anonymise": treated})
+    world = MariadbWorld(mariadb_url, (persons,), a.ddl("mariadb"))
+    world.run(f"ALTER TABLE persons MODIFY note {word}")
+    store = w.ready(world.store())
+    found = {finding.code for finding in store.inspect(["persons"], ["persons"]) if finding.fatal}
+    assert ("transform-type" in found) is not fits
+    if fits:
+        rng = random.Random(6)
+        value = {"decimal(4,2)": 3, "datetime(3)": "2025-07-08 09:10:11.123", "bigint unsigned": 2**64 - 1}
+        rows = [a.person(n, rng, firm="acme", made=w.at(a.OLD), note=value.get(word)) for n in range(3)]
+        world.insert("persons", [a.stored(row, "mariadb") for row in rows])
+        bound = a.bound(dataset=persons)
+        action = Anonymise(transforms=persons.transforms, granted_by="3.5")
+        assert store.apply(w.batch(store, bound, "b1", size=9, action=action)).deleted == 3
+        assert store.count(bound).items == store.residue(bound).items == 0
     world.close()
 
 
@@ -283,6 +374,9 @@ def trigger(world: SqlWorld, kind: str, column: str, value: str) -> None:
             f"UPDATE persons SET {column} = {value} WHERE id = NEW.id; END"
         )
         return
+    if kind == "mariadb":
+        world.run(f"CREATE TRIGGER touch BEFORE UPDATE ON persons FOR EACH ROW SET NEW.{column} = {value}")
+        return
     world.run(
         f"CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.{column} := ''{value[1:-1]}''; "
         "RETURN NEW; END'"
@@ -306,12 +400,12 @@ SHAPES = [
     "CREATE TABLE owner (id {integer} PRIMARY KEY, firm {text}, email {text})",
     """CREATE TABLE shape (id {integer} PRIMARY KEY, firm {text}, must {text} NOT NULL, once {text} UNIQUE,
     country {text} REFERENCES country (code), owner {integer} REFERENCES owner (id), short {short}, number {integer},
-    sum {integer} GENERATED ALWAYS AS (number + 1) STORED, alias {text} UNIQUE, blob {blob})""",
+    sum {integer} GENERATED ALWAYS AS (number + 1) STORED, alias {text} UNIQUE, raw {raw})""",
     "CREATE TABLE below (id {integer} PRIMARY KEY, firm {text}, alias {text} REFERENCES shape (alias))",
     "CREATE INDEX below_alias ON below (alias)",
 ]
 KEPT = {name: Keep(column=name, why="It names nobody") for name in (
-    "id", "firm", "must", "once", "country", "owner", "short", "number", "sum", "alias", "blob")}  # fmt: skip
+    "id", "firm", "must", "once", "country", "owner", "short", "number", "sum", "alias", "raw")}  # fmt: skip
 GOOD = {"must": Token(column="must"), "owner": SetNull(column="owner")}
 
 
@@ -339,12 +433,15 @@ OWNER = Dataset(
 def shaped(request: pytest.FixtureRequest, kind: str) -> Any:
     """A world whose table has every shape that forbids something."""
     words = {
-        "sqlite": {"integer": "INTEGER", "text": "TEXT", "short": "VARCHAR(20)", "blob": "REAL"},
-        "postgresql": {"integer": "bigint", "text": "text", "short": "character varying(20)", "blob": "jsonb"},
+        "sqlite": {"integer": "INTEGER", "text": "TEXT", "short": "VARCHAR(20)", "raw": "REAL"},
+        "postgresql": {"integer": "bigint", "text": "text", "short": "character varying(20)", "raw": "jsonb"},
+        "mariadb": {"integer": "bigint", "text": "varchar(190)", "short": "varchar(20)", "raw": "longblob"},
     }[kind]
     tables = [statement.format(**words) for statement in SHAPES]
     if kind == "sqlite":
         made: SqlWorld = SqliteWorld(request.getfixturevalue("sqlite_path"), (), tables)
+    elif kind == "mariadb":
+        made = MariadbWorld(request.getfixturevalue("mariadb_url"), (), tables)
     else:
         made = PostgresqlWorld(request.getfixturevalue("postgres_url"), (), tables)
     yield made
@@ -374,7 +471,7 @@ def shaped(request: pytest.FixtureRequest, kind: str) -> Any:
         ({"must": CoarseNumber(column="must", step=10)}, "transform-type"),
         ({"sum": SetNull(column="sum")}, "generated-column"),
         ({"alias": SetNull(column="alias")}, "referenced-column"),
-        ({"blob": Constant(column="blob", value=True)}, "transform-type"),
+        ({"raw": Constant(column="raw", value=True)}, "transform-type"),
         ({"nothing": SetNull(column="nothing")}, "missing-column"),
     ],
     ids=str,

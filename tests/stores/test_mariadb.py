@@ -7,7 +7,6 @@ from datetime import date, datetime
 
 import pymysql
 import pytest
-from sqlalchemy import column as column_clause
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
@@ -15,10 +14,9 @@ from lifecycle.core.errors import Refused, Transient, Unknown
 from lifecycle.core.inventory import Dataset, Tenancy, TimeColumn
 from lifecycle.core.plan import Detach
 from lifecycle.core.selection import OneOf
-from lifecycle.core.transform import SetNull
 from lifecycle.ports.store import HoldRow, TenantRow
 from lifecycle.stores.sql import SqlStore, tables
-from lifecycle.stores.sql.dialects import Need, Typed
+from lifecycle.stores.sql.dialects import Need
 from lifecycle.stores.sql.mariadb_catalogue import _covers
 from lifecycle.testing.store_contract import CUTOFF, OLD, StoreContract, log
 from lifecycle.testing.store_world import (
@@ -832,18 +830,3 @@ def test_doctor_reads_privileges_collations_plans_and_load(world):
     finally:
         store.close()
         world.run("DROP USER reader")
-
-
-def test_anonymising_here_is_refused_by_name(world):
-    """Not built for MariaDB: told beforehand, and again by whoever would select or change."""
-    dialect, column = world.store().dialect, Typed(column_clause("kind"), "varchar(9)")
-    change = SetNull(column="kind")
-    assert "not built" in (dialect.misfit("varchar(9)", change) or "")
-    for use in (
-        lambda: dialect.done(column, change),
-        lambda: dialect.transformed(column, change),
-        lambda: dialect.fresh().done("kind", "varchar(9)", str, change),
-    ):
-        with pytest.raises(Refused) as refused:
-            use()
-        assert refused.value.guard == "not-built"

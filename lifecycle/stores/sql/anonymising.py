@@ -13,12 +13,14 @@ from lifecycle.core.plan import Anonymise
 from lifecycle.core.transform import Keep, SetNull, Token, Transform, Treatment
 from lifecycle.ports.store import Batch, Column, Finding, ForeignKey, Table
 from lifecycle.stores.sql.catalogue import World
-from lifecycle.stores.sql.dialects import Dialect, Expression, Truth
+from lifecycle.stores.sql.dialects import RENEWED, Dialect, Expression, Truth
 from lifecycle.stores.sql.select import Selected
 
 
 def statement(dialect: Dialect, selected: Selected, action: Anonymise, truths: Sequence[Truth]) -> sa.Update:
-    """Return the change. What is done already stays; start times are written back, so that no row becomes young again.
+    """Return the change. What is done already stays; times that must not become young again are written back.
+
+    Those are the start times, and every time that the database itself renews with each change of a row.
 
     Raises Refused (guard `anonymise`) for transforms that are not exactly the inventory's, or not those selected by.
     """
@@ -35,6 +37,9 @@ def statement(dialect: Dialect, selected: Selected, action: Anonymise, truths: S
     for time in selected.dataset.times.values():
         if time.column in stored:
             values[time.column] = table.c[time.column]
+    for found in selected.shape.table.columns:
+        if found.type.endswith(RENEWED):
+            values.setdefault(found.name, table.c[found.name])
     return sa.update(table).values({table.c[name]: value for name, value in values.items()}).where(*truths)
 
 

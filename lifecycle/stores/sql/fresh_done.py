@@ -58,6 +58,42 @@ def postgresql(column: str, word: str, bind: Bind, transform: Transform, same: s
     return f"({column} IS NULL OR COALESCE({told}, FALSE))"
 
 
+def mariadb(column: str, word: str, bind: Bind, transform: Transform, same: str) -> str:
+    """SQL for MariaDB; never NULL. `same`: the column equals a constant."""
+    text = f"(CAST({column} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_nopad_bin)"
+    match transform:
+        case SetNull():
+            return f"({column} IS NULL)"
+        case Constant():
+            told = same
+        case CoarseDate() if word.startswith(("date", "timestamp")):
+            start = f"MONTH({column}) = 1 AND " if transform.to == "year" else f"MONTH({column}) > 0 AND "
+            told = f"YEAR({column}) > 0 AND {start}DAYOFMONTH({column}) = 1 AND {column} = DATE({column})"
+        case CoarseDate():
+            months = ["01"] if transform.to == "year" else [f"{month:02d}" for month in range(1, 13)]
+            days = ", ".join(bind(f"-{month}-01") for month in months)
+            clocks = ", ".join(bind(clock) for clock in ("", " 00:00:00", "T00:00:00", " 00:00:00Z", "T00:00:00Z"))
+            told = (
+                f"LEFT({text}, 4) REGEXP '^[12][0-9][0-9][0-9]' AND CHAR_LENGTH({text}) >= 10 "
+                f"AND SUBSTR({text}, 5, 6) IN ({days}) AND SUBSTR({text}, 11) IN ({clocks})"
+            )
+        case CoarseNumber():
+            # Of a negative DECIMAL the rest is -0, and MariaDB does not take that for 0.
+            told = f"MOD(ABS({column}), {int(transform.step)}) = 0"
+        case Token() if word == "uuid":
+            told = f"{text} LIKE '{_FIRST_UUID}-____-8%'"
+        case Token():
+            digits = f"SUBSTR({text}, {len(_PREFIX) + 1}, {int(transform.digits)})"
+            told = (
+                f"CHAR_LENGTH({text}) = {transform.length} AND LEFT({text}, {len(_PREFIX)}) = '{_PREFIX}' "
+                f"AND {digits} NOT REGEXP '[^{_HEX}]' "
+                f"AND SUBSTR({text}, {len(_PREFIX) + transform.digits + 1}) = {bind(transform.suffix)}"
+            )
+        case _:
+            assert_never(transform)
+    return f"({column} IS NULL OR COALESCE({told}, FALSE))"
+
+
 def sqlite(column: str, bind: Bind, transform: Transform, same: str) -> str:
     """SQL for SQLite; never NULL. `same`: the column equals a constant."""
     match transform:

@@ -17,14 +17,14 @@ from sqlalchemy.engine import Connection, Engine
 
 from lifecycle.core.errors import LifecycleError, Refused, Transient
 from lifecycle.core.family import Name
-from lifecycle.core.transform import Transform
 from lifecycle.ports.store import Catalogue, Table
 from lifecycle.stores.sql import mariadb_catalogue, mariadb_errors, mariadb_facts, mariadb_session, mariadb_stamps
 from lifecycle.stores.sql.catalogue import clause_of
-from lifecycle.stores.sql.dialects import Changed, Expression, Facts, Fresh, Health, Truth, Typed
-from lifecycle.stores.sql.mariadb_fresh import UNBUILT, MariadbFresh
+from lifecycle.stores.sql.dialects import Changed, Facts, Fresh, Health, Typed
+from lifecycle.stores.sql.mariadb_fresh import MariadbFresh
 from lifecycle.stores.sql.mariadb_health import MariadbHealth
-from lifecycle.stores.sql.mariadb_types import EXACT, MariadbTypes
+from lifecycle.stores.sql.mariadb_transforms import MariadbTransforms
+from lifecycle.stores.sql.mariadb_types import EXACT
 from lifecycle.stores.sql.tables import our_tables
 
 PREFIX = "lifecycle_"
@@ -34,7 +34,7 @@ _LARGE = 5
 """One row in so many is due: from here on a walk by key is quicker than one by time (docs/performance.md)."""
 
 
-class MariadbDialect(MariadbTypes):
+class MariadbDialect(MariadbTransforms):
     """MariaDB; our tables have the prefix `lifecycle_`, because a schema is a database here."""
 
     name = "mariadb"
@@ -208,21 +208,6 @@ class MariadbDialect(MariadbTypes):
     def health(self) -> Health:
         """Return what the server can be asked."""
         return MariadbHealth()
-
-    def misfit(self, word: str, transform: Transform) -> str | None:
-        """Always: a plan that would anonymise here is refused."""
-        del word, transform
-        return UNBUILT
-
-    def done(self, column: Typed, transform: Transform) -> Truth:
-        """Raise Refused (guard `not-built`): nothing is anonymised here."""
-        del column, transform
-        raise Refused(UNBUILT, guard="not-built")
-
-    def transformed(self, column: Typed, transform: Transform) -> Expression:
-        """Raise Refused (guard `not-built`): nothing is anonymised here."""
-        del column, transform
-        raise Refused(UNBUILT, guard="not-built")
 
     def fresh(self) -> Fresh:
         """Return the verifier's words."""

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from lifecycle.core.errors import Refused
 from lifecycle.core.inventory import TimeColumn
-from lifecycle.core.transform import Transform
+from lifecycle.core.transform import Constant, Transform
+from lifecycle.stores.sql import fresh_done
 from lifecycle.stores.sql.sqlite_fresh import SqliteFresh
 
-UNBUILT = "anonymising is not built for MariaDB yet"
 _BYTES = "COLLATE utf8mb4_nopad_bin"
 _ROUND_FROM = 94_694_400
 """1973 in seconds: before it some zones had offsets of odd seconds."""
@@ -85,6 +84,6 @@ class MariadbFresh:
         return f"{self.text(column, word)} = {bind(spelled)}"
 
     def done(self, column: str, word: str, bind: Callable[[object], str], transform: Transform) -> str:
-        """Raise Refused (guard `not-built`): nothing is anonymised here."""
-        del column, word, bind, transform
-        raise Refused(UNBUILT, guard="not-built")
+        """The value is what the transform leaves behind, or NULL."""
+        same = self.same(column, word, bind, transform.value) if isinstance(transform, Constant) else ""
+        return fresh_done.mariadb(column, word, bind, transform, same)

@@ -25,12 +25,13 @@ EXACT = "utf8mb4_nopad_bin"
 """The collation that tells apart what differs in any byte: utf8mb4_bin still ignores blanks at the end."""
 COLLATED = " collate "
 
-_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-_TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
+INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 _BINARIES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+CALENDAR = {"date", "datetime", "timestamp"}
 _COUNTED = {"enum", "set", "bit"}
 """Types that are in the order of a number behind their value."""
-_NUMBERS = {*_INTEGERS, "decimal"}
+_NUMBERS = {*INTEGERS, "decimal"}
 _INEXACT = {"float", "double"}
 _TIMES = {
     "date": {"date"},
@@ -38,7 +39,7 @@ _TIMES = {
     "local": {"datetime"},
     "epoch-s": _NUMBERS,
     "epoch-ms": _NUMBERS,
-    "iso-text": _TEXTS,
+    "iso-text": TEXTS,
 }
 _ASCII_CHARSETS = ("latin1", "latin2", "ascii", "cp1250", "cp1252")
 
@@ -73,7 +74,7 @@ class MariadbTypes:
 
     def fits_tenant(self, word: str) -> bool:
         """Integers, uuid and texts."""
-        return kind_of(word) in {*_INTEGERS, *_TEXTS, "uuid"}
+        return kind_of(word) in {*INTEGERS, *TEXTS, "uuid"}
 
     # ---- times ----
 
@@ -83,7 +84,7 @@ class MariadbTypes:
             raise Refused("a time column's type does not fit its declared encoding", guard="time-type")
         value = column.expression
         if time.encoding == "date":
-            return self._sure(column, sa.and_(value >= as_date(first), value <= as_date(last), _exists(value)))
+            return self._sure(column, sa.and_(value >= as_date(first), value <= as_date(last), exists(value)))
         if time.encoding in {"epoch-s", "epoch-ms"}:
             start, end = epoch_interval(first, last, zone, 1000 if time.encoding == "epoch-ms" else 1)
             return self._sure(column, sa.and_(value >= _number(start), value < _number(end)))
@@ -94,7 +95,7 @@ class MariadbTypes:
             if time.encoding == "local"
             else _bare(*interval(first, last, zone))
         )
-        return self._sure(column, sa.and_(between(value, low, high), _exists(value)))
+        return self._sure(column, sa.and_(between(value, low, high), exists(value)))
 
     @staticmethod
     def _sure(column: Typed, truth: Truth) -> Truth:
@@ -110,22 +111,22 @@ class MariadbTypes:
 
     def walks_by_time(self, word: str) -> bool:
         """Every type but texts."""
-        return kind_of(word) not in _TEXTS
+        return kind_of(word) not in TEXTS
 
     # ---- tenants and values ----
 
     def tenant_is(self, column: Typed, tenant: str) -> Truth:
         """The id in the column's type; a text as the column compares it, and byte by byte."""
         kind, value = kind_of(column.word), column.expression
-        if kind in _INTEGERS:
-            if not _fits_integer(tenant, column.word):
+        if kind in INTEGERS:
+            if not fits_integer(tenant, column.word):
                 raise Refused("the tenant's id is no value of the tenant column's type", guard="tenant-type")
             return value == _number(int(tenant))
         if kind == "uuid":
             if not _canonical_uuid(tenant):
                 raise Refused("the tenant's id is no value of the tenant column's type", guard="tenant-type")
             return value == sa.literal(tenant, sa.String())
-        if kind not in _TEXTS:
+        if kind not in TEXTS:
             raise Refused("the tenant column's type is none that is compared byte by byte", guard="tenant-type")
         return self._same_text(column, tenant)
 
@@ -134,13 +135,13 @@ class MariadbTypes:
         kind, value = kind_of(column.word), column.expression
         if not self.fits_tenant(column.word):
             raise Refused("the tenant column's type is none that is compared byte by byte", guard="tenant-type")
-        if kind in _INTEGERS:
+        if kind in INTEGERS:
             return as_text(value + sa.literal_column("0"))
         return exactly(column)
 
     def tenant_matches(self, column: Typed, id: Expression, number: Expression) -> Truth:
         """Numbers where the column has numbers; else the mirror's own collation, which is exact and indexed."""
-        if kind_of(column.word) in _INTEGERS:
+        if kind_of(column.word) in INTEGERS:
             return number == column.expression
         return id == self.tenant_text(column)
 
@@ -158,7 +159,7 @@ class MariadbTypes:
             return self._sure(column, expression == _number(value))
         if kind in {*_NUMBERS, *_INEXACT, *_BINARIES, "bit"} or (kind == "uuid" and not _canonical_uuid(value)):
             raise refused
-        if kind in _TEXTS:
+        if kind in TEXTS:
             return self._sure(column, self._same_text(column, value))
         return self._sure(column, as_text(expression) == sa.literal(value, sa.String()))
 
@@ -178,10 +179,10 @@ class MariadbTypes:
         kind, value = kind_of(column.word), column.expression
         if kind in _BINARIES:
             return sa.func.hex(value)
-        if kind in {*_INTEGERS, *_COUNTED}:
+        if kind in {*INTEGERS, *_COUNTED}:
             return as_text(value + sa.literal_column("0"))
-        if kind in {"date", "datetime", "timestamp"}:
-            return sa.case((_exists(value), as_text(value)))
+        if kind in CALENDAR:
+            return sa.case((exists(value), as_text(value)))
         return as_text(value)
 
     def from_cursor(self, column: Typed, value: str) -> Expression:
@@ -189,7 +190,7 @@ class MariadbTypes:
         kind = kind_of(column.word)
         if kind in _BINARIES:
             return sa.func.unhex(sa.literal(value, sa.String()))
-        if kind in {*_INTEGERS, *_COUNTED}:
+        if kind in {*INTEGERS, *_COUNTED}:
             return _number(int(value))
         if kind == "decimal":
             return sa.cast(sa.literal(value, sa.String()), sa.DECIMAL(65, 30))
@@ -202,7 +203,7 @@ class MariadbTypes:
     @staticmethod
     def key(column: Typed) -> Expression:
         """A key's value as a sealed list keeps it: a number, a text or bytes."""
-        raw = {*_INTEGERS, *_TEXTS, *_BINARIES}
+        raw = {*INTEGERS, *TEXTS, *_BINARIES}
         return column.expression if kind_of(column.word) in raw else as_text(column.expression)
 
 
@@ -211,7 +212,7 @@ def exactly(column: Typed) -> Expression:
     collation = column.word.rpartition(COLLATED)[2]
     if collation == EXACT:
         return column.expression
-    if collation.startswith("utf8mb4") and kind_of(column.word) in _TEXTS:
+    if collation.startswith("utf8mb4") and kind_of(column.word) in TEXTS:
         return sa.type_coerce(column.expression, sa.String()).collate(EXACT)
     return as_text(column.expression)
 
@@ -225,7 +226,7 @@ def _bare(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     return start.replace(tzinfo=None), end.replace(tzinfo=None)
 
 
-def _exists(value: Expression) -> Truth:
+def exists(value: Expression) -> Truth:
     """The date is one of the calendar's: its month has such a day."""
     day: Any = sa.func.dayofmonth(value)
     last = sa.func.dayofmonth(sa.func.last_day(value))
@@ -236,8 +237,9 @@ def _number(value: int) -> Expression:
     return sa.literal(value, sa.BigInteger())
 
 
-def _fits_integer(text: str, word: str) -> bool:
-    bits, unsigned = _INTEGERS[kind_of(word)], "unsigned" in word
+def fits_integer(text: str, word: str) -> bool:
+    """Tell whether a text spells an integer of this type as the type does."""
+    bits, unsigned = INTEGERS[kind_of(word)], "unsigned" in word
     plain = text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 20
     low, high = (0, 2**bits) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1))
     return plain and str(int(text)) == text and low <= int(text) < high
