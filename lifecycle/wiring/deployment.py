@@ -145,7 +145,7 @@ def open_deployment(folder: Path, options: Options = Options()) -> Iterator[Depl
     opened: dict[str, Store] = {}
     clock = options.clock or SystemClock()
     try:
-        refuse_unbuilt(files.policy.inventory)
+        refuse_unbuilt(files.policy.inventory, options.stores)
         for entry in files.policy.inventory.stores:
             if options.stores is None or entry.id in options.stores:
                 url = _absolute(secrets.read(entry.address, folder, f"store {entry.id}"), folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from lifecycle.core.errors import Refused
@@ -19,9 +19,14 @@ OBJECTS = ("files",)
 """Kinds of stores whose objects may be referenced."""
 
 
-def refuse_unbuilt(inventory: Inventory) -> None:
-    """Raise Refused (guard `not-built`) for a reference that validates, and that no version serves yet."""
+def refuse_unbuilt(inventory: Inventory, stores: Collection[str] | None = None) -> None:
+    """Raise Refused (guard `not-built`) for a reference that validates, and that no version serves yet.
+
+    `stores`: the ones that are going to be opened; left out, all.
+    """
     for dataset in inventory.datasets:
+        if stores is not None and dataset.store not in stores:
+            continue
         for number, reference in enumerate(dataset.references):
             why = _unbuilt(inventory, dataset, reference)
             if any(other.store == reference.store for other in dataset.references[:number]):

@@ -16,6 +16,7 @@ from lifecycle.documents import load_operators, read_policy
 from lifecycle.ports.failpoint import no_failpoint
 from lifecycle.wiring.deployment import read_settings
 from lifecycle.wiring.kinds import open_store
+from lifecycle.wiring.links import refuse_unbuilt
 
 SOURCE = Path(__file__).parents[2]
 SAMPLES = SOURCE / "deploy" / "samples"
@@ -75,6 +76,7 @@ def test_the_sample_says_which_stores_are_refused(system: str) -> None:
         datasets = inventory.inventory.in_store(entry.id)
         address = ADDRESSES.get(entry.kind, "sqlite:///nowhere.sqlite")
         try:
+            refuse_unbuilt(inventory.inventory, (entry.id,))
             open_store(entry, datasets, address, system, failpoint=no_failpoint, clock=None).close()
             found[entry.id] = "served"
         except Refused as refusal:
