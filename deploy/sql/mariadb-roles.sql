@@ -54,6 +54,11 @@ GRANT UPDATE (state, deleted, cascaded, digest, sealed, checkpoint) ON lifecycle
 --   GRANT SELECT (id, tenant_id) ON customers TO lifecycle_planner;
 --   GRANT UPDATE (other_id) ON left_side TO lifecycle_executor;
 --       a column that the inventory names under `detach`
+--   GRANT SELECT (email), UPDATE (email, created_at, updated_at) ON tickets TO lifecycle_executor;
+--   GRANT SELECT (email, updated_at) ON tickets TO lifecycle_planner;
+--       columns that the inventory transforms under `anonymise`, where a rule anonymises: whether they are done is read
+--       from their values, inside the server; and the start times, and times that renew themselves (ON UPDATE), which are
+--       written back as they were
 --   GRANT SELECT ON tickets TO lifecycle_planner;
 --       whole rows, only where they are exported
 --

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import servers
+from tests import mariadb, servers
 from tests.interleavings.arena import SERVERS, Arena
 from tests.interleavings.kinds import KINDS
 from tests.interleavings.race import races
@@ -26,6 +26,9 @@ def database(name: str) -> Iterator[str]:
             path = Path(home) / "app.db"
             path.touch()
             yield f"sqlite:///{path}"
+    elif name == "mariadb":
+        with mariadb.own_mariadb_server(*mariadb.QUICK) as server, mariadb.fresh_mariadb(server.url) as url:
+            yield url
     else:
         with servers.own_postgres_server() as server, servers.fresh_database(server.url) as url:
             yield url

@@ -17,10 +17,11 @@ from lifecycle.core.inventory import Dataset, Tenancy, TimeColumn
 from lifecycle.core.selection import Before, Bound, Selection, TenantScope
 from lifecycle.ports.store import TenantRow
 from lifecycle.stores.sql import SqlStore
+from tests import mariadb
 from tests.servers import libpq_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 DEPLOYMENT, ALIAS = "interleavings", "t-aaaaaaaaaaaaaaaa"
 OLD, YOUNG, TODAY, CUTOFF = date(2025, 1, 10), date(2026, 2, 20), date(2026, 3, 1), date(2025, 12, 31)
@@ -55,6 +56,8 @@ class Server:
     connect: Callable[[str], Any]
     mark: str
     types: dict[str, str]
+    read: str = ""
+    """What a read of the application ends with that sees what is committed, and waits for what is about to be."""
 
 
 def _sqlite(url: str) -> Any:
@@ -67,7 +70,24 @@ def _postgresql(url: str) -> Any:
     return psycopg.connect(libpq_url(url), autocommit=True)
 
 
+class _Mariadb:
+    """A connection in autocommit that executes by itself, as the other two do."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = mariadb.connect(url)
+        self.close = self._connection.close
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
+        cursor = self._connection.cursor()
+        cursor.execute(statement, list(values) or None)
+        return cursor
+
+
 SERVERS = {
+    # No lock of MariaDB keeps new references away: what its batch takes while one comes must have gone before it came.
+    "mariadb": Server(
+        _Mariadb, "%s", {"number": "bigint", "text": "varchar(190)", "day": "date"}, " LOCK IN SHARE MODE"
+    ),
     "sqlite": Server(_sqlite, "?", {"number": "INTEGER", "text": "TEXT", "day": "TEXT"}),
     "postgresql": Server(_postgresql, "%s", {"number": "bigint", "text": "text", "day": "date"}),
 }
@@ -98,7 +118,7 @@ class Arena:
 
     def ids(self, table: str = "logs", on: Any = None) -> set[int]:
         """Return the ids that are there."""
-        return {row[0] for row in self.run(f"SELECT id FROM {table}", on=on).fetchall()}
+        return {row[0] for row in self.run(f"SELECT id FROM {table}{self.server.read}", on=on).fetchall()}
 
     def fill(self) -> None:
         """Make the tables anew, with rows that are due, a neighbour's and young ones."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pymysql
 
 from lifecycle.ports.store import HoldRow
 from tests.interleavings.arena import DUE, OTHERS, YOUNG, YOUNGER, Arena
@@ -58,7 +59,7 @@ def child(arena: Arena, connection: Any, chance: random.Random, seen: Seen) -> N
     for number, victim in enumerate(_victims(chance)):
         try:
             arena.run("INSERT INTO notes VALUES (?, 'acme', ?)", number, victim, on=connection)
-        except (sqlite3.IntegrityError, psycopg.IntegrityError):
+        except (sqlite3.IntegrityError, psycopg.IntegrityError, pymysql.err.IntegrityError):
             continue  # the ticket went first: the database told the application
         seen.notes.add(number)
 

@@ -19,7 +19,7 @@ def arena(request, tmp_path):
         path.touch()
         url = f"sqlite:///{path}"
     else:
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue({"mariadb": "mariadb_url", "postgresql": "postgres_url"}[request.param])
     made = Arena(url)
     yield made
     made.connection.close()

@@ -2,7 +2,7 @@
 
 from lifecycle.core.inventory import Tenancy
 from lifecycle.testing import store_world as w
-from tests.stores.worlds import TYPES, PostgresqlWorld, SqliteWorld
+from tests.stores.worlds import TYPES, MariadbWorld, PostgresqlWorld, SqliteWorld
 
 FAMILIES = ("logs", "tickets", "notes")
 COLUMNS = {
@@ -28,19 +28,21 @@ def _family(dataset, **changes):
     return dataset.model_copy(update=changes)
 
 
-def quoted(*parts):
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+def quoted(*parts, mark='"'):
+    return ".".join(mark + part.replace(mark, mark * 2) + mark for part in parts)
 
 
 class FamilyWorld:
     """Routes the application's rows to the table of their firm, which is made with the firm's first row."""
 
+    kind = "sqlite"
+    quote = '"'
+
     def __init__(self, *args, family=by_table):
         self.family = family
         self.by = "table" if family is by_table else "schema"
         self.firms = {}
-        kind = "postgresql" if isinstance(self, PostgresqlWorld) else "sqlite"
-        self.types = TYPES[kind]
+        self.types = TYPES[self.kind]
         system = ", ".join(f"{n} {self.types[word]}" for n, word in w.COLUMNS["system_log"].items())
         statements = [f"CREATE TABLE system_log ({system}, PRIMARY KEY (id))"]
         super().__init__(*args, datasets=tuple(family(d) for d in w.DATASETS), tables=statements)
@@ -48,7 +50,8 @@ class FamilyWorld:
             self.firm(tenant.id)
 
     def named(self, table, firm):
-        return quoted(f"{table}_{firm}") if self.by == "table" else quoted(f"firm {firm}", table)
+        parts = [f"{table}_{firm}"] if self.by == "table" else [f"firm {firm}", table]
+        return quoted(*parts, mark=self.quote)
 
     def firm(self, firm):
         """Make a firm's tables."""
@@ -62,10 +65,12 @@ class FamilyWorld:
             columns = [f"{n} {self.types[word]}" for n, word in COLUMNS[table].items()]
             columns.append(f"PRIMARY KEY ({', '.join(key)})")
             if table == "notes":
-                columns.append(f"FOREIGN KEY (ticket) REFERENCES {self.named('tickets', firm)} (id)")
+                # MariaDB would name it after the table, and folds the case of such names.
+                named = f"CONSTRAINT ticket_{len(self.firms)}"
+                columns.append(f"{named} FOREIGN KEY (ticket) REFERENCES {self.named('tickets', firm)} (id)")
             self.run(f"CREATE TABLE {self.named(table, firm)} ({', '.join(columns)})")
             if table == "logs":
-                self.run(f"CREATE INDEX {quoted(f'made_{firm}')} ON {self.named(table, firm)} (made)")
+                self.run(f"CREATE INDEX {quoted(f'made_{firm}', mark=self.quote)} ON {self.named(table, firm)} (made)")
 
     def insert(self, table, rows):
         if table not in FAMILIES:
@@ -118,4 +123,9 @@ class SqliteFamily(FamilyWorld, SqliteWorld):
 
 
 class PostgresqlFamily(FamilyWorld, PostgresqlWorld):
-    pass
+    kind = "postgresql"
+
+
+class MariadbFamily(FamilyWorld, MariadbWorld):
+    kind = "mariadb"
+    quote = "`"

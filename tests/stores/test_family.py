@@ -11,7 +11,7 @@ from lifecycle.stores.sql.keys import open_member
 from lifecycle.testing import store_world as w
 from lifecycle.testing.store_contract import CUTOFF, StoreContract, ids, log
 from lifecycle.testing.store_world import batch, of_groups, of_tenant, walk
-from tests.stores.family_worlds import PostgresqlFamily, SqliteFamily, by_schema
+from tests.stores.family_worlds import MariadbFamily, PostgresqlFamily, SqliteFamily, by_schema
 
 
 class FamilyContract(StoreContract):
@@ -227,3 +227,23 @@ class TestFamilyBySchemaOnPostgresql(FamilyContract):
         made = PostgresqlFamily(postgres_url, family=by_schema)
         yield made
         made.close()
+
+
+class TestFamilyByTableOnMariadb(FamilyContract):
+    @pytest.fixture
+    def world(self, mariadb_url):
+        made = MariadbFamily(mariadb_url)
+        yield made
+        made.close()
+
+    @pytest.mark.parametrize("tenant", ["acme", "Acme", "ACME", "acmé", "acme\u0301", "0", "a'c;--"])
+    def test_I06_tenants_are_told_apart_byte_by_byte(self, world, store, tenant):
+        """MariaDB takes no blank at a name's end; everything else tells two tables apart here."""
+        firms = ["acme", "Acme", "ACME", " acme", "acmé", "acme\u0301", "acm", "acme1", "0", "00", "a'c;--"]
+        world.insert("logs", [log(n, firm) for n, firm in enumerate(firms)])
+        store.mirror_tenants([TenantRow(firm, "g" if firm == tenant else "other") for firm in firms])
+        assert store.count(of_groups(["g"])).items == store.residue(of_groups(["g"])).items == 1
+        assert store.residue(of_tenant(tenant)).items == 1
+        assert store.count(of_tenant("x")).items == store.residue(of_tenant("x")).items == 0
+        assert sum(receipt.deleted for receipt in walk(store, of_tenant(tenant), 100)) == 1
+        assert set(range(len(firms))) - ids(world) == {firms.index(tenant)}

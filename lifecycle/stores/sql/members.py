@@ -134,7 +134,7 @@ class Asked:
                 f"SELECT {number} AS n, m.* FROM ({query.over(self.connection, self.world, tenants[number])}) AS m"  # noqa: S608
                 for number in part
             ]
-            yield from rows_of(self.connection, texts, query.bound(len(part)))
+            yield from map(query.read, rows_of(self.connection, texts, query.bound(len(part))))
 
 
 def _asked_for(bound: Bound, going: Going) -> set[str]:

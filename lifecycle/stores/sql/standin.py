@@ -6,7 +6,7 @@ real table in its place cannot hit anything else. Building each member's query a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +74,14 @@ class Spoken:
     values: Mapping[str, Any]
     order: tuple[str, ...] | None
     marks: tuple[tuple[str, str], ...]
+    readers: Mapping[int, Callable[[Any], Any]]
+    """By place, how a value is read that comes out in another type than it means."""
+
+    def read(self, row: Sequence[Any]) -> Sequence[Any]:
+        """Return a row of this query as a query that is not spoken would give it; a number stands before its values."""
+        if not self.readers:
+            return row
+        return (row[0], *(self.readers.get(n, _same)(value) for n, value in enumerate(row[1:])))
 
     def over(self, connection: Connection, world: World, tenant: str) -> str:
         """Return the text for one tenant's tables."""
@@ -99,7 +107,17 @@ def spoken(connection: Connection, world: World, query: sa.Select[Any]) -> Spoke
             found.setdefault(quoted(connection, member.table), name)
     marks = tuple((mark, name) for mark, name in found.items() if mark in compiled.string)
     order = tuple(compiled.positiontup or ()) if compiled.positional else None
-    return Spoken(compiled.string, compiled.params, order, marks)
+    readers = {
+        place: reader
+        for place, column in enumerate(query.selected_columns)
+        if isinstance(column.type, sa.types.TypeDecorator)
+        and (reader := column.type.result_processor(connection.dialect, None)) is not None
+    }
+    return Spoken(compiled.string, compiled.params, order, marks, readers)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def quoted(connection: Connection, table: Table) -> str:
